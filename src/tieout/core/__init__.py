@@ -1,0 +1,1 @@
+"""Pure decisions: data in, results and problems out. Blind to adapters."""

@@ -1,0 +1,1 @@
+"""Ready reconciliations, one folder a use case: configuration, sample, expected result."""

@@ -1,0 +1,1 @@
+"""One room a use case; the only place with transactions; hands plans to adapters."""

@@ -34,7 +34,7 @@ class SourceConfig:
     """One outside system. `format` None means: detect it for each file."""
 
     name: str
-    options: SourceOptions = SourceOptions()
+    options: SourceOptions = field(default_factory=SourceOptions)
     format: str | None = None
     files: tuple[str, ...] = ()
     declares_customers: bool = False

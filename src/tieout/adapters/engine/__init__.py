@@ -1,0 +1,1 @@
+"""Engines execute plans. DuckDB in process is the first."""

@@ -1,0 +1,138 @@
+"""DuckDB, in process: runs a plan's steps over Parquet files and writes Parquet. It decides nothing.
+
+Values reach SQL as session variables or bound parameters, never as text; file lists likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from tieout.model.errors import IncompleteError, InputError
+from tieout.model.plan import Columns, Plan, Results, Row, Step, identifier
+from tieout.model.reading import DraftQuery
+
+_PARQUET = "(FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1000)"
+
+
+class DuckEngine:
+    """One DuckDB connection in memory, closed with the `with` block.
+
+    `memory` bounds it ("4GB"; what exceeds it spills to `spill_directory`), `threads` as many as the machine has
+    when None. Results never depend on either.
+    """
+
+    def __init__(self, *, memory: str | None = None, threads: int | None = None, spill_directory: Path | None = None):
+        self._connection = duckdb.connect(":memory:")
+        self._set("TimeZone", "UTC")
+        self._set("autoinstall_known_extensions", False)
+        self._set("autoload_known_extensions", False)
+        if memory is not None:
+            self._set("memory_limit", memory)
+        if threads is not None:
+            self._set("threads", threads)
+        if spill_directory is not None:
+            self._set("temp_directory", str(spill_directory))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def _set(self, name: str, value: object) -> None:
+        text = str(value).replace("'", "''")
+        self._connection.execute(f"SET {identifier(name)} = '{text}'")
+
+    def run(
+        self,
+        plan: Plan,
+        inputs: Mapping[str, Sequence[Path]],
+        outputs: Mapping[str, Path],
+        queries: Mapping[str, DraftQuery] | None = None,
+    ) -> Results:
+        """Run a plan; see the protocol. `queries` are relations the engine reads by itself (drafts of a file).
+
+        Raises InputError when a query's file cannot be read, IncompleteError when memory or disk run out.
+        """
+        written: dict[str, int] = {}
+        measured: dict[str, list[Row]] = {}
+        prefix: list[str] = [
+            f"{identifier(name)} AS NOT MATERIALIZED ({query.sql})" for name, query in (queries or {}).items()
+        ]
+        bound = {name: value for query in (queries or {}).values() for name, value in query.parameters.items()}
+        try:
+            for name, value in plan.parameters.items():
+                self._connection.execute(f"SET VARIABLE {identifier(name)} = $1", [value])
+            for name, columns in plan.inputs.items():
+                self._bind(name, columns, inputs.get(name, ()))
+            for step in plan.steps:
+                if step.shape == "view" and queries:
+                    prefix.append(f"{identifier(step.name)} AS NOT MATERIALIZED ({step.sql})")
+                else:
+                    self._step(step, ", ".join(prefix), bound, outputs, written, measured)
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            raise InputError(_first_line(error), hint="the file could not be read as declared") from error
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            hint = "free disk space or raise engine.memory, then repeat the command"
+            raise IncompleteError(_first_line(error), hint=hint) from error
+        finally:
+            self._forget(plan)
+        return Results(written, measured)
+
+    def _step(
+        self,
+        step: Step,
+        prefix: str,
+        bound: Mapping[str, object],
+        outputs: Mapping[str, Path],
+        written: dict[str, int],
+        measured: dict[str, list[Row]],
+    ) -> None:
+        select = f"WITH {prefix} {step.sql}" if prefix else step.sql
+        parameters = {name: value for name, value in bound.items() if f"${name}" in select}
+        name = identifier(step.name)
+        if step.shape == "view":
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
+        elif step.shape == "table":
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {select}", parameters)
+        elif step.shape == "measure":
+            measured[step.name] = self._connection.execute(select, parameters).fetchall()
+        elif step.name in outputs:
+            target = str(outputs[step.name]).replace("'", "''")
+            cursor = self._connection.execute(f"COPY ({select}) TO '{target}' {_PARQUET}", parameters)
+            (rows,) = cursor.fetchall()[0]
+            written[step.name] = rows
+            self._connection.execute(f"SET VARIABLE {identifier('files_' + step.name)} = $1", [[target]])
+            files = f"read_parquet(getvariable('files_{step.name}'))"
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {files}")
+
+    def _bind(self, name: str, columns: Columns, paths: Sequence[Path]) -> None:
+        """A view of the given name over some Parquet files, or an empty one of the same columns."""
+        if paths:
+            self._connection.execute(
+                f"SET VARIABLE {identifier('files_' + name)} = $1", [[str(path) for path in paths]]
+            )
+            select = f"SELECT * FROM read_parquet(getvariable('files_{name}'))"
+        else:
+            nothing = ", ".join(f"NULL::{kind} AS {identifier(column)}" for column, kind in columns)
+            select = f"SELECT {nothing} WHERE false"
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {select}")
+
+    def _forget(self, plan: Plan) -> None:
+        """Drop what a finished plan left behind: the next one starts clean, whatever names it uses."""
+        views = [step.name for step in plan.steps if step.shape in ("view", "output")] + list(plan.inputs)
+        tables = [step.name for step in plan.steps if step.shape == "table"]
+        for kind, names in (("VIEW", views), ("TABLE", tables)):
+            for name in names:
+                self._connection.execute(f"DROP {kind} IF EXISTS {identifier(name)}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,1 @@
+"""The control plane's rows: tables, the database behind them, and its migrations. No business rule lives here."""

@@ -1,0 +1,232 @@
+"""The keyed passes, exact and grouped: what a key's records decide together.
+
+A key's outcome is a function of all its records, in this order: one to one and equal; everything under the key
+ties out by sums; equal amounts pair off in order; what is left is allocated oldest first. Nothing here depends on
+the order of arrival: records are ordered by date, instant, id and content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tieout.core.matching.columns import ALLOCATION_COLUMNS, ITEM_COLUMNS, PAIR_COLUMNS, RECORD_IDENTITY
+from tieout.core.matching.items import Stage
+from tieout.model.plan import Step, columns_sql
+
+_ITEM = columns_sql(ITEM_COLUMNS)
+
+_ORDER = "effective_date, occurred_at, native_id, occurrence, digest_a, source, kind"
+_RUN = "getvariable('run')::INTEGER AS run"
+_LANE = "9223372036854775807::UHUGEINT"
+
+
+def pair_steps(stage: Stage, left: str, right: str) -> tuple[Step, ...]:
+    """One to one, the fast and common case: keys with one record on each side, equal amount and currency.
+
+    Reads the views `left` and `right`; writes the output `pairs`; leaves everything else in table `pool_1`.
+    Crowded keys are found by an engine hash of the key: a collision only sends a key down the general way.
+    """
+    key = f"key_{stage.number}"
+    crowded = " UNION ".join(
+        f"SELECT hash({key}) AS crowd FROM {side} WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+        for side in (left, right)
+    )
+    pool = " UNION ALL ".join(
+        f"SELECT {_ITEM} FROM {side} WHERE id_hash NOT IN (SELECT {prefix}_id_hash FROM pairs)"
+        for side, prefix in ((left, "left"), (right, "right"))
+    )
+    return (
+        Step("crowded", crowded),
+        Step("pairs", _pairs_sql(stage, left, right), "output"),
+        Step("pool_1", pool),
+    )
+
+
+def _pairs_sql(stage: Stage, left: str, right: str) -> str:
+    key = f"key_{stage.number}"
+    alone = f"{key} IS NOT NULL AND hash({key}) NOT IN (SELECT crowd FROM crowded)"
+    fee = _fee_sql(stage, "l", "r")
+    equal = f"(l.open_minor = r.open_minor OR l.open_minor - r.open_minor = {fee})" if stage.fee else (
+        "l.open_minor = r.open_minor"
+    )  # fmt: skip
+    shown = {
+        "match_id": "xor(l.id_hash, r.id_hash)",
+        "stage": f"{stage.number}::INTEGER",
+        "key": f"l.{key}",
+        "currency": "l.currency",
+        "left_minor": "l.open_minor",
+        "right_minor": "r.open_minor",
+        "fee_minor": "l.open_minor - r.open_minor",
+        "run": "getvariable('run')::INTEGER",
+    }
+    for name, _ in RECORD_IDENTITY:
+        shown[f"left_{name}"], shown[f"right_{name}"] = f"l.{name}", f"r.{name}"
+    shown["left_side"], shown["right_side"] = "l.side", "r.side"
+    columns = ", ".join(f"{shown[name]} AS {name}" for name, _ in PAIR_COLUMNS)
+    return f"""
+        SELECT {columns}
+        FROM (SELECT * FROM {left} WHERE {alone}) AS l
+        JOIN (SELECT * FROM {right} WHERE {alone}) AS r ON l.{key} = r.{key} AND l.currency = r.currency
+        WHERE {equal}"""
+
+
+def _fee_sql(stage: Stage, left: str, right: str) -> str:
+    """What left minus right may come to when the declared side's fee makes up the difference."""
+    return f"{right}.fee_minor" if stage.fee == stage.sides[1] else f"-{left}.fee_minor"
+
+
+def stage_steps(stage: Stage, sides: Sequence[str]) -> tuple[Step, ...]:
+    """One stage over the table `pool_n`; leaves `allocations_n`, `seen_n` (what it looked at) and `pool_n+1`."""
+    number = stage.number
+    seen = f"SELECT *, key_{number} AS key FROM pool_{number} WHERE key_{number} IS NOT NULL AND open_minor <> 0"
+    steps = [Step(f"seen_{number}", seen)]
+    parts: list[str] = []
+    remaining = f"seen_{number}"
+    if stage.grouped:
+        steps += [Step(f"tied_{number}", _tied_sql(stage, sides)), Step(f"ties_{number}", _ties_sql(stage))]
+        parts.append(f"ties_{number}")
+        steps.append(Step(f"untied_{number}", _without(remaining, f"SELECT key FROM tied_{number}", "key"), "view"))
+        remaining = f"untied_{number}"
+    if stage.exact and len(sides) == 2:
+        steps.append(Step(f"ranked_{number}", _ranked_sql(stage, sides, remaining)))
+        parts.append(f"ranked_{number}")
+        steps.append(Step(f"unranked_{number}", _without(remaining, f"SELECT id_hash FROM ranked_{number}", "id_hash")))
+        remaining = f"unranked_{number}"
+    if stage.grouped and len(sides) == 2:
+        steps.append(Step(f"partial_{number}", _partial_sql(stage, remaining)))
+        parts.append(f"partial_{number}")
+    union = " UNION ALL ".join(f"SELECT {columns_sql(ALLOCATION_COLUMNS)} FROM {part}" for part in parts)
+    steps.append(Step(f"allocations_{number}", union or _no_allocations()))
+    steps.append(Step(f"pool_{number + 1}", _leftover_sql(number)))
+    return tuple(steps)
+
+
+def _without(relation: str, query: str, column: str) -> str:
+    return f"SELECT * FROM {relation} WHERE {column} NOT IN ({query})"
+
+
+def _no_allocations() -> str:
+    nothing = ", ".join(f"NULL::{kind} AS {name}" for name, kind in ALLOCATION_COLUMNS)
+    return f"SELECT {nothing} WHERE false"
+
+
+def _tied_sql(stage: Stage, sides: Sequence[str]) -> str:
+    """Keys under which all sides are present and, in every currency, have equal sums (fee counted or not).
+
+    `residual_minor` is what the fee makes up: first side minus second; 0 where sums are equal as they are.
+    """
+    fee = f"CASE WHEN side = getvariable('fee_side_{stage.number}') THEN fee_minor ELSE 0 END" if stage.fee else "0"
+    return f"""
+        WITH sums AS (
+            SELECT key, currency, side, sum(open_minor)::BIGINT AS total, sum(open_minor + {fee})::BIGINT AS with_fee
+            FROM seen_{stage.number} GROUP BY ALL
+        ), currencies AS (
+            SELECT key, currency, count(*) = {len(sides)} AND min(total) = max(total) AS plain,
+                count(*) = {len(sides)} AND min(with_fee) = max(with_fee) AS feeing,
+                max(total) FILTER (WHERE side = getvariable('side_0'))
+                    - max(total) FILTER (WHERE side = getvariable('side_1')) AS difference
+            FROM sums GROUP BY ALL
+        ), keys AS (
+            SELECT key, bool_and(plain OR feeing) AS ties FROM currencies GROUP BY key
+        )
+        SELECT key, currency, CASE WHEN plain THEN 0 ELSE difference END AS residual_minor
+        FROM currencies WHERE key IN (SELECT key FROM keys WHERE ties)"""
+
+
+def _ties_sql(stage: Stage) -> str:
+    """Every record under a tied key, used in full, and a typed row for the fee where there is one."""
+    nothing = ", ".join(f"NULL::{kind}" for _, kind in RECORD_IDENTITY)
+    return f"""
+        SELECT {_match_id("s")} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency, 'grouped' AS type,
+            s.side, {_of("s")}, s.open_minor AS allocated_minor, NULL::VARCHAR AS residual, {_RUN}
+        FROM seen_{stage.number} AS s JOIN tied_{stage.number} AS t ON s.key = t.key AND s.currency = t.currency
+        UNION ALL
+        SELECT {_match_id("t")}, {stage.number}::INTEGER, t.key, t.currency, 'grouped', getvariable('side_0'),
+            {nothing}, -t.residual_minor, 'fee', {_RUN}
+        FROM tied_{stage.number} AS t WHERE t.residual_minor <> 0"""
+
+
+def _ranked_sql(stage: Stage, sides: Sequence[str], remaining: str) -> str:
+    """Equal amounts under one key, first with first. Where a side's key admits one record, only its first pairs."""
+    rank = f"row_number() OVER (PARTITION BY side, key, currency, open_minor ORDER BY {_ORDER})"
+    orders = [
+        f"dense_rank() OVER (PARTITION BY l.key ORDER BY {_prefixed('l' if side == sides[0] else 'r')}) = 1"
+        for side in stage.unique
+    ]
+    qualify = f"QUALIFY {' AND '.join(orders)}" if orders else ""
+    match_id = "xor(left_id, right_id)"
+    return f"""
+        WITH ranks AS (SELECT *, {rank} AS place FROM {remaining}),
+        couples AS (
+            SELECT l.key AS key, l.currency AS currency, l.id_hash AS left_id, r.id_hash AS right_id
+            FROM ranks AS l JOIN ranks AS r ON l.key = r.key AND l.currency = r.currency
+                AND l.open_minor = r.open_minor AND l.place = r.place
+            WHERE l.side = getvariable('side_0') AND r.side = getvariable('side_1')
+            {qualify}
+        )
+        SELECT {match_id} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency, 'exact' AS type, s.side,
+            {_of("s")}, s.open_minor AS allocated_minor, NULL::VARCHAR AS residual, {_RUN}
+        FROM couples AS c JOIN {remaining} AS s ON s.key = c.key
+            AND ((s.side = getvariable('side_0') AND s.id_hash = c.left_id)
+              OR (s.side = getvariable('side_1') AND s.id_hash = c.right_id))"""
+
+
+def _partial_sql(stage: Stage, remaining: str) -> str:
+    """What neither tied nor paired, allocated oldest first up to the smaller side; the residual stays open.
+
+    Only where one currency's records under the key all have one sign: mixed signs would have to be guessed. On a
+    side whose key admits one record, only the first takes part.
+    """
+    refused = f"list_contains(getvariable('unique_{stage.number}'), side) AND (ordinal > 1 OR taken)"
+    only_first = f"AND NOT ({refused})" if stage.unique else ""
+    taken = f"key IN (SELECT key FROM ranked_{stage.number})" if stage.exact and stage.unique else "false"
+    return f"""
+        WITH ordered AS (
+            SELECT *, row_number() OVER (PARTITION BY key, side ORDER BY {_ORDER}) AS ordinal, {taken} AS taken
+            FROM {remaining}
+        ), eligible AS (
+            SELECT * FROM ordered WHERE true {only_first}
+        ), signed AS (
+            SELECT key, currency, bool_and(open_minor > 0) OR bool_and(open_minor < 0) AS one_sign,
+                coalesce(sum(abs(open_minor)) FILTER (WHERE side = getvariable('side_0')), 0) AS total_0,
+                coalesce(sum(abs(open_minor)) FILTER (WHERE side = getvariable('side_1')), 0) AS total_1
+            FROM eligible GROUP BY key, currency
+        ), spans AS (
+            SELECT e.*, least(g.total_0, g.total_1) AS ceiling,
+                sum(abs(open_minor)) OVER (PARTITION BY e.key, e.currency, side ORDER BY {_ORDER}
+                    ROWS UNBOUNDED PRECEDING) AS reach
+            FROM eligible AS e JOIN signed AS g ON e.key = g.key AND e.currency = g.currency
+            WHERE g.one_sign AND g.total_0 > 0 AND g.total_1 > 0
+        ), shares AS (
+            SELECT *, greatest(0, least(reach, ceiling) - (reach - abs(open_minor))) AS size,
+                (sign(open_minor) * size)::BIGINT AS share
+            FROM spans
+        )
+        SELECT {_match_id("s")} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency, 'partial' AS type,
+            s.side, {_of("s")}, s.share AS allocated_minor, NULL::VARCHAR AS residual, {_RUN}
+        FROM shares AS s WHERE s.share <> 0"""
+
+
+def _leftover_sql(number: int) -> str:
+    """The pool after a stage: what each item still has open."""
+    columns = ", ".join(f"p.{name}" for name, _ in ITEM_COLUMNS if name != "open_minor")
+    return f"""
+        WITH used AS (
+            SELECT side, id_hash, sum(allocated_minor)::BIGINT AS used_minor FROM allocations_{number}
+            WHERE residual IS NULL GROUP BY side, id_hash
+        )
+        SELECT {columns}, (p.open_minor - coalesce(u.used_minor, 0))::BIGINT AS open_minor
+        FROM pool_{number} AS p LEFT JOIN used AS u ON u.side = p.side AND u.id_hash = p.id_hash"""
+
+
+def _match_id(alias: str) -> str:
+    """A group's id: one 63-bit lane of the MD5 of its key and currency."""
+    return f"(md5_number(concat(length({alias}.key), ':', {alias}.key, {alias}.currency)) & {_LANE})::BIGINT"
+
+
+def _of(alias: str) -> str:
+    return ", ".join(f"{alias}.{name}" for name, _ in RECORD_IDENTITY)
+
+
+def _prefixed(alias: str) -> str:
+    return ", ".join(f"{alias}.{name.strip()}" for name in _ORDER.split(","))

@@ -1,0 +1,105 @@
+"""Why an item stayed open: the one break that stands for it, and what the other side says under its key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tieout.core.matching.columns import ITEM_COLUMNS, OPEN_ITEM_COLUMNS
+from tieout.core.matching.items import Stage
+from tieout.model.configuration import ReconciliationConfig
+from tieout.model.plan import Step, columns_sql
+
+
+def label_steps(reconciliation: ReconciliationConfig, staged: Sequence[Stage], *, opening: bool) -> tuple[Step, ...]:
+    """Table `settled` (OPEN_ITEM_COLUMNS): every item with something left, and its code.
+
+    Reads the last pool, what each stage saw and allocated and, after an opening, the firm matches under the keys.
+    """
+    last = staged[-1].number + 1
+    settled = _settled_sql(opening=opening)
+    return (
+        Step("left_open", f"SELECT * FROM pool_{last} WHERE open_minor <> 0"),
+        Step("company", _company_sql(staged, opening=opening)),
+        Step("verdicts", _verdicts_sql(staged)),
+        Step("labelled", _labelled_sql(reconciliation)),
+        Step("settled", settled),
+    )
+
+
+def _company_sql(staged: Sequence[Stage], *, opening: bool) -> str:
+    """Everything under the keys of open items: what each stage saw, how much of it was used, and firm matches."""
+    parts = []
+    for stage in staged:
+        number = stage.number
+        parts.append(f"""
+            SELECT {number} AS stage, s.key, s.side, s.id_hash, s.native_id, s.currency, s.open_minor AS said_minor,
+                coalesce(a.used_minor, 0) AS used_minor
+            FROM seen_{number} AS s
+            LEFT JOIN (SELECT side, id_hash, sum(allocated_minor)::BIGINT AS used_minor FROM allocations_{number}
+                       WHERE residual IS NULL GROUP BY ALL) AS a ON a.side = s.side AND a.id_hash = s.id_hash
+            WHERE s.key IN (SELECT key_{number} FROM left_open)""")
+        if opening:
+            parts.append(f"""
+            SELECT stage, key, side, id_hash, native_id, currency, allocated_minor, allocated_minor
+            FROM firm WHERE stage = {number} AND residual IS NULL AND key IN (SELECT key_{number} FROM left_open)
+                AND (run, match_id) NOT IN (SELECT (matched_run, match_id) FROM revoked)""")
+    return " UNION ALL ".join(parts)
+
+
+def _verdicts_sql(staged: Sequence[Stage]) -> str:
+    """Per open item: what the other sides say under its keys, and whether its like was matched already."""
+    keys = " UNION ALL ".join(
+        f"SELECT side, id_hash, native_id, currency, open_minor, {stage.number} AS stage, key_{stage.number} AS key"
+        f" FROM left_open WHERE key_{stage.number} IS NOT NULL"
+        for stage in staged
+    )
+    return f"""
+        WITH asking AS ({keys})
+        SELECT i.side, i.id_hash,
+            bool_or(c.side <> i.side AND c.currency = i.currency) AS answered,
+            bool_or(c.side <> i.side) AS answered_otherwise,
+            bool_or(c.side <> i.side AND c.used_minor <> c.said_minor) AS answer_open,
+            bool_or(c.side = i.side AND c.id_hash <> i.id_hash AND c.currency = i.currency
+                AND c.said_minor = i.open_minor AND c.used_minor = c.said_minor) AS like_matched,
+            min(c.native_id) FILTER (WHERE c.side <> i.side) AS other_id,
+            min(c.currency) FILTER (WHERE c.side <> i.side AND c.currency <> i.currency) AS other_currency,
+            min(c.native_id) FILTER (WHERE c.side = i.side AND c.id_hash <> i.id_hash
+                AND c.said_minor = i.open_minor) AS like_id,
+            sum(c.said_minor) FILTER (WHERE c.side <> i.side AND c.currency = i.currency) AS other_minor
+        FROM asking AS i JOIN company AS c ON c.stage = i.stage AND c.key = i.key
+        GROUP BY i.side, i.id_hash"""
+
+
+def _labelled_sql(reconciliation: ReconciliationConfig) -> str:
+    """The code: the strongest statement that can be made about an open item."""
+    expects_invoice = "invoice" in reconciliation.sides[0].kinds
+    unexpected = "MISSING_INVOICE" if expects_invoice else "UNEXPECTED_RECORD"
+    refund = "l.kind = 'refund' OR (l.kind IN ('charge', 'payment') AND l.open_minor < 0)"
+    item = ", ".join(f"l.{name}" for name, _ in ITEM_COLUMNS)
+    return f"""
+        SELECT {item},
+            CASE WHEN {refund} THEN 'UNAPPLIED_REFUND'
+                 WHEN coalesce(v.like_matched, false) AND NOT coalesce(v.answer_open, false) THEN 'DUPLICATE_RECORD'
+                 WHEN coalesce(v.answered, false) THEN 'AMOUNT_MISMATCH'
+                 WHEN coalesce(v.answered_otherwise, false) THEN 'CURRENCY_MISMATCH'
+                 WHEN l.side = getvariable('side_0') THEN 'MISSING_RECORD'
+                 ELSE '{unexpected}' END AS code,
+            v.other_minor::BIGINT AS other_minor, v.other_currency,
+            CASE WHEN code = 'DUPLICATE_RECORD' THEN v.like_id ELSE v.other_id END AS other_id,
+            (l.effective_date + getvariable('grace_days')::INTEGER)::DATE AS due_date,
+            getvariable('run')::INTEGER AS run
+        FROM left_open AS l LEFT JOIN verdicts AS v ON v.side = l.side AND v.id_hash = l.id_hash"""
+
+
+def _settled_sql(*, opening: bool) -> str:
+    """Labelled items, told whether a group finding stands for them: decided once, when the break first appears."""
+    if not opening:
+        fresh = "count(*) OVER (PARTITION BY code) > getvariable('group_over')"
+        return f"SELECT {columns_sql(OPEN_ITEM_COLUMNS)} FROM (SELECT *, {fresh} AS grouped FROM labelled)"
+    grouped = """coalesce(c.grouped,
+        count(*) FILTER (WHERE c.id_hash IS NULL) OVER (PARTITION BY l.code) > getvariable('group_over'))"""
+    return f"""
+        SELECT {columns_sql(OPEN_ITEM_COLUMNS)} FROM (
+            SELECT l.*, {grouped} AS grouped
+            FROM labelled AS l LEFT JOIN carried AS c
+                ON c.side = l.side AND c.id_hash = l.id_hash AND c.code = l.code)"""

@@ -1,0 +1,166 @@
+"""What a run takes over from the closed one, and what has changed since: the pool that the passes decide over.
+
+The firm matches of closed runs stand. Only a record that was amended or withdrawn undoes the matches it is part
+of; the other records of those matches come back into the pool with the amount that was used.
+"""
+
+from __future__ import annotations
+
+from tieout.core.matching.columns import ALLOCATION_COLUMNS, ITEM_COLUMNS, OPEN_ITEM_COLUMNS, RECORD_IDENTITY
+from tieout.core.matching.items import side_items_sql
+from tieout.core.versions import current_steps
+from tieout.model.configuration import ReconciliationConfig
+from tieout.model.plan import Step, columns_sql
+
+
+def source_names(reconciliation: ReconciliationConfig) -> list[str]:
+    """The sources behind the sides, each once, in order; a source's place names its inputs (`records_0` …)."""
+    return list(dict.fromkeys(side.source for side in reconciliation.sides))
+
+
+def first_pool_steps(reconciliation: ReconciliationConfig) -> tuple[Step, ...]:
+    """Without an opening: every current record of the sides. Views `side_0`, `side_1` …"""
+    steps: list[Step] = []
+    sources = source_names(reconciliation)
+    for place in range(len(sources)):
+        steps += current_steps(f"records_{place}", f"contested_{place}", f"current_{place}")
+    for number, side in enumerate(reconciliation.sides):
+        current = f"current_{sources.index(side.source)}"
+        steps.append(Step(f"side_{number}", side_items_sql(reconciliation, number, current), "view"))
+    return tuple(steps)
+
+
+def next_pool_steps(reconciliation: ReconciliationConfig) -> tuple[Step, ...]:
+    """With an opening: what changed, what that undoes, and what stays open. Views `side_0`, `side_1` …
+
+    Reads, per source, `records_n` (all accepted parts), `changed_n` (parts of batches accepted or withdrawn since)
+    and `contested_n`; and `open_items`, `closed_items`, `pairs_before`, `allocations_before`, `revoked_before`.
+    """
+    sources = source_names(reconciliation)
+    steps: list[Step] = [Step("carried", _carried_sql()), Step("firm", _firm_sql(), "view")]
+    for place in range(len(sources)):
+        steps.append(Step(f"moved_{place}", f"SELECT DISTINCT id_hash FROM changed_{place}"))
+        chosen = f"SELECT * FROM records_{place} WHERE id_hash IN (SELECT id_hash FROM moved_{place})"
+        steps.append(Step(f"arrived_{place}", chosen))
+        steps += current_steps(f"arrived_{place}", f"contested_{place}", f"arrived_now_{place}")
+    arriving = " UNION ALL ".join(
+        side_items_sql(reconciliation, number, f"arrived_now_{sources.index(side.source)}")
+        for number, side in enumerate(reconciliation.sides)
+    )
+    steps.append(Step("arriving_items", arriving))
+    moved = " UNION ".join(
+        f"SELECT getvariable('side_{number}') AS side, id_hash FROM moved_{sources.index(side.source)}"
+        for number, side in enumerate(reconciliation.sides)
+    )
+    steps += [
+        Step("moved", moved),
+        Step("prior", _prior_sql()),
+        Step("touched", _touched_sql()),
+        Step("revoked", _revoked_sql()),
+        Step("released", _released_sql()),
+    ]
+    for place in range(len(sources)):
+        back = f"SELECT * FROM records_{place} WHERE id_hash IN (SELECT id_hash FROM released)"
+        steps.append(Step(f"back_{place}", back))
+        steps += current_steps(f"back_{place}", f"contested_{place}", f"back_now_{place}")
+    for number, side in enumerate(reconciliation.sides):
+        back = side_items_sql(reconciliation, number, f"back_now_{sources.index(side.source)}")
+        steps.append(Step(f"side_{number}", _side_pool_sql(number, back)))
+    return tuple(steps)
+
+
+def _carried_sql() -> str:
+    """Open items as the last closed run left them: written rows less those closed later."""
+    return f"""
+        SELECT {columns_sql(OPEN_ITEM_COLUMNS)} FROM open_items
+        WHERE (side, id_hash, run) NOT IN (SELECT (side, id_hash, opened_run) FROM closed_items)"""
+
+
+def _firm_sql() -> str:
+    """Active allocations of closed runs, one row a record: pairs taken apart, revoked matches left out."""
+    parts = []
+    for prefix in ("left", "right"):
+        own = ", ".join(f"{prefix}_{name} AS {name}" for name, _ in RECORD_IDENTITY)
+        parts.append(f"""
+            SELECT match_id, stage, key, currency, 'exact' AS type, {prefix}_side AS side, {own},
+                {prefix}_minor AS allocated_minor, NULL::VARCHAR AS residual, run FROM pairs_before""")
+    columns = ", ".join(name for name, _ in ALLOCATION_COLUMNS)
+    return f"""
+        SELECT * FROM (
+            {parts[0]} UNION ALL {parts[1]}
+            UNION ALL SELECT {columns} FROM allocations_before
+        ) WHERE (run, match_id) NOT IN (SELECT (matched_run, match_id) FROM revoked_before)"""
+
+
+def _prior_sql() -> str:
+    """What changed records amounted to before: used in firm matches and still open."""
+    keys = ", ".join(f"any_value(key_{stage}) AS key_{stage}" for stage in range(1, 5))
+    return f"""
+        SELECT side, id_hash, any_value(currency) AS currency, sum(minor)::BIGINT AS minor, {keys},
+            any_value(used_key) AS used_key, any_value(used_stage) AS used_stage
+        FROM (
+            SELECT side, id_hash, currency, open_minor AS minor, key_1, key_2, key_3, key_4,
+                NULL::VARCHAR AS used_key, NULL::INTEGER AS used_stage
+            FROM carried WHERE (side, id_hash) IN (SELECT (side, id_hash) FROM moved)
+            UNION ALL
+            SELECT side, id_hash, currency, allocated_minor, NULL, NULL, NULL, NULL, key, stage
+            FROM firm WHERE residual IS NULL AND (side, id_hash) IN (SELECT (side, id_hash) FROM moved)
+        ) GROUP BY side, id_hash"""
+
+
+def _touched_sql() -> str:
+    """Changed records whose amount, currency or key is another than before. A new description is no amendment."""
+    used = " ".join(f"WHEN {stage} THEN a.key_{stage}" for stage in range(1, 5))
+    same_open = " AND ".join(
+        f"(p.key_{stage} IS NOT DISTINCT FROM a.key_{stage} OR p.used_stage IS NOT NULL)" for stage in range(1, 5)
+    )
+    return f"""
+        SELECT m.side, m.id_hash, a.native_id, a.currency, p.currency AS prior_currency, p.minor AS prior_minor,
+            a.amount_minor,
+            CASE WHEN a.id_hash IS NULL THEN 'withdrawn' WHEN p.id_hash IS NULL THEN 'new' ELSE 'amended' END AS change
+        FROM moved AS m
+        LEFT JOIN arriving_items AS a ON a.side = m.side AND a.id_hash = m.id_hash
+        LEFT JOIN prior AS p ON p.side = m.side AND p.id_hash = m.id_hash
+        WHERE (a.id_hash IS NOT NULL OR p.id_hash IS NOT NULL)
+            AND NOT coalesce(p.minor = a.amount_minor AND p.currency = a.currency AND {same_open}
+                AND (p.used_stage IS NULL OR p.used_key = CASE p.used_stage {used} END), false)"""
+
+
+def _revoked_sql() -> str:
+    """Matches that hold a touched record, as whole matches."""
+    return """
+        SELECT DISTINCT match_id, run AS matched_run FROM firm
+        WHERE (side, id_hash) IN (SELECT (side, id_hash) FROM touched)"""
+
+
+def _released_sql() -> str:
+    """Records to be decided anew: touched ones that still exist, and the partners of revoked matches."""
+    return """
+        SELECT side, id_hash FROM touched WHERE change <> 'withdrawn'
+        UNION
+        SELECT side, id_hash FROM firm
+        WHERE residual IS NULL AND (run, match_id) IN (SELECT (matched_run, match_id) FROM revoked)
+            AND (side, id_hash) NOT IN (SELECT (side, id_hash) FROM touched)"""
+
+
+def _side_pool_sql(number: int, back: str) -> str:
+    """One side's pool: what was released, with what firm matches still leave of it, and what stays open."""
+    released = ", ".join(f"b.{name}" for name, _ in ITEM_COLUMNS if name != "open_minor")
+    columns = columns_sql(ITEM_COLUMNS)
+    return f"""
+        SELECT {columns} FROM (
+            SELECT {released}, (b.amount_minor - coalesce(u.used_minor, 0))::BIGINT AS open_minor
+            FROM ({back}) AS b
+            LEFT JOIN (
+                SELECT side, id_hash, sum(allocated_minor)::BIGINT AS used_minor FROM firm
+                WHERE residual IS NULL AND (run, match_id) NOT IN (SELECT (matched_run, match_id) FROM revoked)
+                    AND (side, id_hash) IN (SELECT (side, id_hash) FROM released)
+                GROUP BY side, id_hash
+            ) AS u ON u.side = b.side AND u.id_hash = b.id_hash
+            WHERE (b.side, b.id_hash) IN (SELECT (side, id_hash) FROM released)
+        ) WHERE open_minor <> 0
+        UNION ALL
+        SELECT {columns} FROM carried
+        WHERE side = getvariable('side_{number}')
+            AND (side, id_hash) NOT IN (SELECT (side, id_hash) FROM released)
+            AND (side, id_hash) NOT IN (SELECT (side, id_hash) FROM touched)"""

@@ -1,0 +1,169 @@
+"""Which version of a record is current, and what an arriving row is: accepted, duplicate, superseding or stale.
+
+Everything here is a function of the *set* of deliveries, never of their order: the current version of an identity
+is the greatest by (source version, content digest), and an identity that one file uses for several contents
+without telling them apart by version becomes several occurrences, all kept, numbered by digest.
+"""
+
+from __future__ import annotations
+
+from tieout.core.normalise import FAULT_SEPARATOR, STAGED_COLUMNS
+from tieout.model.plan import Columns, Plan, Step, columns_sql
+from tieout.model.record import RECORD_COLUMNS
+
+CONTESTED_COLUMNS: Columns = (("id_hash", "BIGINT"),)
+"""Identities that ever had more than one version. A superset never hurts: it only costs a ranking."""
+
+QUARANTINE_COLUMNS: Columns = (
+    ("line", "BIGINT"),
+    ("field", "VARCHAR"),
+    ("reason", "VARCHAR"),
+    ("text", "VARCHAR"),
+    ("kind", "VARCHAR"),
+    ("native_id", "VARCHAR"),
+    ("batch", "INTEGER"),
+)
+
+_IDENTITY = "kind, native_id"
+_ORDER = "version DESC, digest_a DESC, digest_b DESC"
+
+
+def overlap_plan() -> Plan:
+    """Whether a staged file shares identities with earlier parts of its source: one measure, `overlap` (rows)."""
+    overlap = """
+        SELECT count(*) FROM staged WHERE fault IS NULL AND id_hash IN (SELECT id_hash FROM prior)"""
+    return Plan((Step("overlap", overlap, "measure"),), inputs={"staged": STAGED_COLUMNS, "prior": RECORD_COLUMNS})
+
+
+def classify_plan() -> Plan:
+    """Sort a staged file's rows against what the source said before.
+
+    Inputs: `staged`, `prior` (the source's record parts of accepted batches). Outputs: `records` (the versions to
+    keep), `contested` (identities with several versions from now on), `quarantine`. Measures: `outcomes` (outcome,
+    currency, rows, sum of minor units) and `duplicates` (earlier batch, rows).
+    """
+    steps = (
+        Step("arriving", _arriving_sql()),
+        Step("known", _known_sql()),
+        Step("judged", _judged_sql()),
+        Step("records", f"SELECT {columns_sql(RECORD_COLUMNS)} FROM judged WHERE outcome <> 'duplicate'", "output"),
+        Step("contested", _contested_sql(), "output"),
+        Step("quarantine", _quarantine_sql(), "output"),
+        Step("outcomes", _outcomes_sql(), "measure"),
+        Step("duplicates", "SELECT of_batch, count(*) FROM judged WHERE outcome = 'duplicate' GROUP BY 1 ORDER BY 1",
+             "measure"),
+        Step("digests", """
+            SELECT coalesce(sum(digest_a::DECIMAL(38,0)), 0), coalesce(sum(digest_b::DECIMAL(38,0)), 0)
+            FROM judged WHERE outcome <> 'duplicate'""", "measure"),
+    )  # fmt: skip
+    return Plan(steps, inputs={"staged": STAGED_COLUMNS, "prior": RECORD_COLUMNS})
+
+
+def _arriving_sql() -> str:
+    """Readable rows, numbered within their identity: repeats of one content, and occurrences of several contents.
+
+    Several contents under one identity are versions when their source versions differ, else occurrences.
+    """
+    return f"""
+        WITH crowded AS (
+            SELECT id_hash FROM staged WHERE fault IS NULL GROUP BY id_hash HAVING count(*) > 1
+        ), alone AS (
+            SELECT *, 1 AS repeat, 0 AS placed FROM staged
+            WHERE fault IS NULL AND id_hash NOT IN (SELECT id_hash FROM crowded)
+        ), together AS (
+            SELECT *, row_number() OVER (PARTITION BY {_IDENTITY}, digest_a, digest_b ORDER BY line) AS repeat,
+                count(DISTINCT (digest_a, digest_b)) OVER (PARTITION BY {_IDENTITY}) AS contents,
+                count(DISTINCT version) OVER (PARTITION BY {_IDENTITY}) AS versions,
+                dense_rank() OVER (PARTITION BY {_IDENTITY} ORDER BY digest_a, digest_b) - 1 AS place
+            FROM staged WHERE fault IS NULL AND id_hash IN (SELECT id_hash FROM crowded)
+        )
+        SELECT * FROM alone
+        UNION ALL
+        SELECT * EXCLUDE (contents, versions, place), CASE WHEN versions = contents THEN 0 ELSE place END AS placed
+        FROM together"""
+
+
+def _known_sql() -> str:
+    """What earlier batches hold under the arriving identities."""
+    return f"""
+        SELECT {_IDENTITY}, occurrence, version, digest_a, digest_b, batch FROM prior
+        WHERE id_hash IN (SELECT id_hash FROM arriving)"""
+
+
+def _judged_sql() -> str:
+    """Arriving rows with their outcome. The greatest of several arriving versions decides; the others are stale."""
+    return f"""
+        WITH first_seen AS (
+            SELECT {_IDENTITY}, occurrence, digest_a, digest_b, min(batch) AS of_batch FROM known GROUP BY ALL
+        ), greatest_known AS (
+            SELECT {_IDENTITY}, occurrence, max((version, digest_a, digest_b)) AS top FROM known GROUP BY ALL
+        ), ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY {_IDENTITY}, placed, repeat ORDER BY {_ORDER}) AS rank
+            FROM arriving
+        )
+        SELECT r.* EXCLUDE (occurrence, placed), r.placed::INTEGER AS occurrence,
+            CASE WHEN r.repeat > 1 THEN r.batch ELSE f.of_batch END AS of_batch,
+            CASE WHEN r.repeat > 1 OR f.of_batch IS NOT NULL THEN 'duplicate'
+                 WHEN r.rank > 1 THEN 'stale'
+                 WHEN g.top IS NULL THEN 'accepted'
+                 WHEN (r.version, r.digest_a, r.digest_b) > g.top THEN 'superseding'
+                 ELSE 'stale' END AS outcome
+        FROM ranked AS r
+        LEFT JOIN first_seen AS f ON f.kind = r.kind AND f.native_id = r.native_id AND f.occurrence = r.placed
+            AND f.digest_a = r.digest_a AND f.digest_b = r.digest_b
+        LEFT JOIN greatest_known AS g ON g.kind = r.kind AND g.native_id = r.native_id AND g.occurrence = r.placed"""
+
+
+def _contested_sql() -> str:
+    """Identities of which this delivery brings a further version."""
+    return "SELECT DISTINCT id_hash FROM judged WHERE outcome IN ('superseding', 'stale')"
+
+
+def _quarantine_sql() -> str:
+    """Unreadable rows with field, reason and the text that stood there."""
+    part = f"split_part(fault, '{FAULT_SEPARATOR}', {{}})"
+    return f"""
+        SELECT line, {part.format(1)} AS field, {part.format(2)} AS reason, {part.format(3)} AS text,
+            kind, native_id, batch
+        FROM staged WHERE fault IS NOT NULL"""
+
+
+def _outcomes_sql() -> str:
+    return """
+        SELECT outcome, currency, count(*), coalesce(sum(amount_minor::DECIMAL(38,0)), 0) FROM judged GROUP BY 1, 2
+        UNION ALL
+        SELECT 'quarantined', currency, count(*), coalesce(sum(amount_minor::DECIMAL(38,0)), 0)
+        FROM staged WHERE fault IS NOT NULL GROUP BY 2
+        ORDER BY 1, 2"""
+
+
+def current_steps(records: str, contested: str, name: str) -> tuple[Step, ...]:
+    """A view `name` of the current versions among `records`, given the source's `contested` identities.
+
+    Only contested identities are ranked; everything else is current by being alone.
+    """
+    columns = columns_sql(RECORD_COLUMNS)
+    sql = f"""
+        SELECT {columns} FROM {records} WHERE id_hash NOT IN (SELECT id_hash FROM {contested})
+        UNION ALL
+        SELECT {columns} FROM {records} WHERE id_hash IN (SELECT id_hash FROM {contested})
+        QUALIFY row_number() OVER (PARTITION BY {_IDENTITY}, occurrence ORDER BY {_ORDER}) = 1"""
+    return (Step(name, sql, "view"),)
+
+
+def state_plan() -> Plan:
+    """An order-free fingerprint of one source's current state: measure `state` (rows, lane sums as DECIMAL).
+
+    A row's term is a product of 31-bit pieces of its digests and occurrence: integers only, equal on every engine.
+    """
+    low = "{0} % 2147483648"
+    high = "({0} // 2147483648) % 2147483648"
+    lanes = [
+        f"sum((({low.format('digest_a')}) * ({high.format('digest_b')}) + occurrence + 1)::DECIMAL(38,0))",
+        f"sum((({high.format('digest_a')}) * ({low.format('digest_b')}) + occurrence + 1)::DECIMAL(38,0))",
+        "sum(digest_a::DECIMAL(38,0))",
+        "sum(digest_b::DECIMAL(38,0))",
+    ]
+    state = f"SELECT count(*), {', '.join(f'coalesce({lane}, 0)' for lane in lanes)} FROM current_records"
+    steps = (*current_steps("records", "contested", "current_records"), Step("state", state, "measure"))
+    return Plan(steps, inputs={"records": RECORD_COLUMNS, "contested": CONTESTED_COLUMNS})

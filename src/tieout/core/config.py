@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tieout.core.config_check import check_references
-from tieout.core.config_include import Loader, read_tree
+from tieout.core.config_include import Loader, read_files
 from tieout.core.config_schema import schema
 from tieout.core.config_schema_parts import Schema
-from tieout.core.config_shape import check_shape
+from tieout.core.config_shape import MAX_PROBLEMS, check_shape
 from tieout.model.configuration import (
     Configuration,
     Contract,
@@ -38,20 +38,21 @@ Table = Mapping[str, Any]
 
 
 def parse_configuration(text: str, filename: str = "tieout.yaml", load: Loader | None = None) -> Configuration:
-    """The configuration that a YAML text declares. Raises ConfigError with every problem found.
+    """The configuration that a YAML text declares. Raises ConfigError with every problem found
+    (the first MAX_PROBLEMS of a hopeless file).
 
     `filename` is what problems name. `load` gives the text of an included file by its path relative to the
     directory of `filename`; names that leave that directory are refused before it is asked.
     """
-    root, problems = read_tree(text, filename, load)
-    if root is None:
-        raise ConfigError(_in_order(problems))
-    data, faults = check_shape(root, schema())
-    problems += faults
-    if isinstance(data, dict):
-        problems += check_references(data, root)
+    files = read_files(text, filename, load)
+    if files.root is None:
+        raise ConfigError(_in_order(files.problems)[:MAX_PROBLEMS])
+    data, faults = check_shape(files.root, schema())
+    problems = files.problems + faults
+    if files.complete:
+        problems += check_references(data, files.root)
     if problems:
-        raise ConfigError(_in_order(problems))
+        raise ConfigError(_in_order(problems)[:MAX_PROBLEMS])
     configuration = _configuration(data)
     return dataclasses.replace(configuration, digest=_digest(configuration))
 

@@ -13,7 +13,7 @@ from dataclasses import fields
 from typing import Any
 
 from tieout.core.config_entry import Fault, mapping_faults, secret_faults, url_faults, zone_fault
-from tieout.core.config_shape import Path, nearest, path_text, place_of, quoted
+from tieout.core.config_shape import MAX_PROBLEMS, Path, nearest, path_text, place_of, quoted
 from tieout.core.config_yaml import MapNode
 from tieout.model.configuration import ReconciliationConfig, SeverityThresholds
 from tieout.model.errors import Place, Problem
@@ -34,9 +34,13 @@ def check_references(data: Table, root: MapNode) -> list[Problem]:
     sources = _table(data.get("sources"))
     check.add((), url_faults(data.get("database_url")))
     for name, source in sources.items():
+        if check.full:
+            break
         _check_source(check, ("sources", name), _table(source))
     _check_identity(check, data, sources)
     for name, reconciliation in _table(data.get("reconciliations")).items():
+        if check.full:
+            break
         _check_reconciliation(check, ("reconciliations", name), _table(reconciliation), sources)
     return check.problems
 
@@ -48,6 +52,11 @@ class _Check:
         self.root = root
         self.problems: list[Problem] = []
 
+    @property
+    def full(self) -> bool:
+        """Whether enough problems have been told."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def say(self, path: Path, message: str, hint: str = "", of_key: bool = False) -> None:
         """A problem at the place of a path, or of the nearest one above it that exists."""
         place = place_of(self.root, path, of_key)
@@ -56,13 +65,14 @@ class _Check:
     def add(self, path: Path, faults: Iterable[Fault]) -> None:
         """Faults found below a path."""
         for fault in faults:
+            if self.full:
+                return
             self.say((*path, *fault.path), fault.message, fault.hint)
 
-    def known(self, path: Path, name: object, names: Iterable[str], what: str, of_key: bool = False) -> None:
+    def known(self, path: Path, name: object, names: Table, what: str, of_key: bool = False) -> None:
         """Says so when a name is not among those there are."""
-        listed = list(names)
-        if isinstance(name, str) and name not in listed:
-            hint = nearest(name, listed) or f"define it under `{what}s` first"
+        if isinstance(name, str) and name not in names and not self.full:
+            hint = nearest(name, names) or f"define it under `{what}s` first"
             self.say(path, f"no {what} {quoted(name)}", hint, of_key)
 
 
@@ -123,7 +133,7 @@ def _check_side(check: _Check, path: Path, side: Table, sources: Table) -> None:
     contract = _texts(_table(source.get("contract")).get("kinds"))
     declared = {*contract, *_texts(source.get("kind")), *_kinds_mapped(source)}
     for kind_path, kind in _each((*path, "kind"), side["kind"]):
-        if not isinstance(kind, str) or not source:
+        if not isinstance(kind, str) or not source or check.full:
             continue
         if contract and kind not in contract:
             hint = nearest(kind, contract)

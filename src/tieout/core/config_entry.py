@@ -6,6 +6,7 @@ A fault about a secret never repeats the text.
 
 from __future__ import annotations
 
+import difflib
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,15 +16,14 @@ from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from tieout.core.config_schema_source import MAX_PATTERN_CHARACTERS
-from tieout.core.config_shape import Path, nearest, quoted
+from tieout.core.config_shape import Path, is_secret_key, nearest, quoted
 
 MAX_REPEAT: Final = 1_000
 """RE2's limit for one counted repetition."""
 
-_MACHINE_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory", "localtime")
+_MACHINE_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
 _ENV_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _FILE_REFERENCE = re.compile(r"file:[^\x00-\x1f]+")
-_SECRET_KEY = re.compile(r"passw|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"(sk|rk)_(live|test)_|whsec_|-----BEGIN |://[^/@\s:]*:[^/@\s]+@")
 _BEYOND_RE2 = re.compile(r"\(\?(?!P<[A-Za-z_]|:|[imsU]+[):])|[*+?}]\+")
 _REPEAT = re.compile(r"\{([0-9]*),?([0-9]*)\}")
@@ -52,7 +52,7 @@ def _entry_faults(path: Path, entry: Mapping[str, Any]) -> Iterator[Fault]:
     origins = [key for key in ("from", "value", "credit") if key in entry]
     if "debit" in entry and "credit" not in entry:
         origins.append("debit")
-    if not origins:
+    if not origins and "sign_from" not in entry:
         yield Fault(path, "the entry does not say where the value comes from", "add `from: column`")
     elif len(origins) > 1:
         yield Fault((*path, origins[1]), f"`{origins[0]}` and `{origins[1]}` exclude each other", "keep one")
@@ -102,7 +102,7 @@ def _beyond_re2(pattern: str) -> str:
     bare = re.sub(r"\[\^?\]?[^\]]*\]", "x", re.sub(r"\\.", "x", pattern, flags=re.DOTALL))
     found = _BEYOND_RE2.search(bare)
     if found:
-        return f"{found[0]!r}"
+        return repr(bare[found.start() : found.start() + 3])
     counts = [int(count[:9]) for pair in _REPEAT.findall(bare) for count in pair if count]
     return f"a repetition over {MAX_REPEAT}" if any(count > MAX_REPEAT for count in counts) else ""
 
@@ -118,14 +118,19 @@ def zone_fault(zone: object) -> Iterator[Fault]:
             pass
         else:
             return
-    names = sorted(available_timezones())
-    hint = nearest(zone, names)
-    by_city = [name for name in names if name.rpartition("/")[2].lower() == zone.lower()]
-    if by_city:
-        hint = f"did you mean {by_city[0]}?"
-    if not hint.startswith("did"):
-        hint = "use an IANA name such as Europe/Berlin"
-    yield Fault(("zone",), f"no time zone {quoted(zone)}", hint)
+    yield Fault(("zone",), f"no time zone {quoted(zone)}", _zone_hint(zone))
+
+
+def _zone_hint(zone: str) -> str:
+    """The zone that was probably meant, found by its whole name or by its city alone."""
+    names = sorted(name for name in available_timezones() if "/" in name and not name.startswith(_MACHINE_ZONES))
+    if "/" in zone:
+        hint = nearest(zone, names)
+    else:
+        cities = {name.rpartition("/")[2].lower(): name for name in names if not name.startswith("Etc/")}
+        close = difflib.get_close_matches(zone.lower()[:100], cities, n=1, cutoff=0.75)
+        hint = f"did you mean {cities[close[0]]}?" if close else ""
+    return hint if hint.startswith("did") else "use a name of the IANA data base, such as Europe/Berlin"
 
 
 def url_faults(url: object) -> Iterator[Fault]:
@@ -142,7 +147,7 @@ def url_faults(url: object) -> Iterator[Fault]:
     except ValueError:
         yield Fault(path, "not a URL", "write env:NAME, file:PATH or sqlite:///path")
         return
-    if has_password or any(_SECRET_KEY.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True)):
+    if has_password or any(is_secret_key(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True)):
         yield Fault(path, "a password is written out here", _REFERENCE_HINT)
     elif parts.scheme not in ("sqlite", "postgresql"):
         yield Fault(path, "not a URL of a database that Tieout works with", "write sqlite:///path or env:NAME")
@@ -151,17 +156,20 @@ def url_faults(url: object) -> Iterator[Fault]:
 def secret_faults(settings: Mapping[str, Any], path: Path = ()) -> Iterator[Fault]:
     """Faults where a source's settings hold a secret itself rather than a reference to it."""
     for key, value in settings.items():
-        yield from _value_faults((*path, key), value, _SECRET_KEY.search(key) is not None)
+        yield from _value_faults((*path, key), value, is_secret_key(key))
 
 
 def _value_faults(path: Path, value: object, secret: bool) -> Iterator[Fault]:
     if isinstance(value, Mapping):
         for key, below in value.items():
-            yield from _value_faults((*path, key), below, secret or _SECRET_KEY.search(key) is not None)
+            yield from _value_faults((*path, key), below, secret or is_secret_key(key))
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _value_faults((*path, index), item, secret)
-    elif isinstance(value, str) and not _is_reference(value) and (secret or _SECRET_VALUE.search(value)):
+    elif isinstance(value, str):
+        if not _is_reference(value) and (secret or _SECRET_VALUE.search(value)):
+            yield Fault(path, "a secret is written out here", _REFERENCE_HINT)
+    elif isinstance(value, int) and not isinstance(value, bool) and secret:
         yield Fault(path, "a secret is written out here", _REFERENCE_HINT)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from tieout.core.config_shape import quoted
@@ -25,11 +25,23 @@ JOINED_SECTIONS = ("sources", "authority", "reconciliations")
 """Sections whose entries may be spread over files; any other stands in one file only."""
 
 
-def read_tree(text: str, filename: str, load: Loader | None) -> tuple[MapNode | None, list[Problem]]:
-    """The joined tree and what is wrong with its files as YAML. None when any file cannot be framed."""
+@dataclass(frozen=True, slots=True)
+class JoinedFiles:
+    """The tree of all files (None when the main one cannot be framed) and what is wrong with them as YAML.
+
+    Where it is not `complete`, a file is missing from it: what refers to a name may not be told unknown.
+    """
+
+    root: MapNode | None
+    complete: bool
+    problems: list[Problem]
+
+
+def read_files(text: str, filename: str, load: Loader | None) -> JoinedFiles:
+    """A configuration's main file, joined with what it includes."""
     reader = _Reader(filename, load)
     root = reader.read(text, filename, PurePosixPath(), 0)
-    return (None if reader.broken else root), reader.problems
+    return JoinedFiles(root, not reader.broken, reader.problems)
 
 
 class _Reader:
@@ -98,8 +110,7 @@ class _Reader:
         try:
             return self.load(path)
         except (OSError, UnicodeError, LookupError, ValueError, TieoutError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._lost(f"cannot read {quoted(path)}: {reason[:120]}", place, "check the name and the file")
+            self._lost(f"cannot read {quoted(path)}: {_reason(error)}", place, "check the name and the file")
             return None
 
     def _join(self, node: MapNode, other: MapNode) -> MapNode:
@@ -140,6 +151,16 @@ class _Reader:
 
     def _say(self, message: str, place: Place, hint: str) -> None:
         self.problems.append(Problem(message, place, hint))
+
+
+def _reason(error: Exception) -> str:
+    """Why a loader failed, in short."""
+    if isinstance(error, LookupError):
+        return "there is no such file"
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text"
+    known = error.strerror if isinstance(error, OSError) else None
+    return (known or str(error))[:120]
 
 
 def _is_empty(node: Node) -> bool:

@@ -13,6 +13,8 @@ MAX_PATTERN_CHARACTERS: Final = 200
 MONEY_COLUMNS: Final = ("amount", "fee", "net")
 MOMENT_COLUMNS: Final = ("date", "time", "version")
 
+_NO_COLUMN: Final = "no column {} in a record that a file could feed"
+
 
 def source_schema() -> Schema:
     """One entry of `sources`."""
@@ -70,7 +72,7 @@ def _mapping() -> Schema:
             columns,
             examples=[{"native_id": "number", "date": {"from": "issued", "format": "%d.%m.%Y"}}],
         ),
-        "x-says": "no column {} in a record that a file could feed",
+        "x-says": _NO_COLUMN,
     }
 
 
@@ -144,7 +146,10 @@ def contract_schema() -> Schema:
     return object_(
         "What a delivery must satisfy, or it is refused whole.",
         {
-            "required": array("Columns that every row must have.", {"type": "string", "enum": list(DRAFT_COLUMNS)}),
+            "required": array(
+                "Columns that every row must have.",
+                {"type": "string", "enum": list(DRAFT_COLUMNS), "x-says": _NO_COLUMN},
+            ),
             "kinds": array("Kinds that may occur; empty: any. Declares kinds of your own.", reference("kind")),
             "currencies": array("Currencies that may occur; empty: any.", reference("currency")),
             "quarantine_limit_percent": integer(

@@ -45,6 +45,16 @@ _TYPE_WORDS = {
 _SCALAR_TYPES = {"text": "string", "integer": "integer", "boolean": "boolean", "null": "null"}
 _YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _LISTED = 25
+_COMPARED = 500
+
+MAX_PROBLEMS: Final = 100
+"""Nearest names are searched for each problem, so their number bounds the time that a hopeless file takes."""
+
+SECRET_KEY: Final = re.compile(
+    r"(passw(or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|credential)s?$|^database_url$",
+    re.IGNORECASE,
+)
+"""Ends of keys whose values are secrets: no message repeats such a value."""
 
 
 def check_shape(node: Node, schema: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
@@ -81,10 +91,15 @@ def place_of(root: Node, path: Path, of_key: bool = False) -> Place:
     return Place(file, line, path_text(path))
 
 
+def is_secret_key(key: str) -> bool:
+    """Whether a key's value is a secret, by its name ("client_secret", "apiKey")."""
+    return SECRET_KEY.search(key) is not None
+
+
 def nearest(word: str, options: Iterable[str]) -> str:
     """A hint that names the option most like a word, or else all of them; empty when there are none."""
     listed = list(options)
-    lowered = {option.lower(): option for option in listed}
+    lowered = {option.lower(): option for option in listed[:_COMPARED]}
     close = difflib.get_close_matches(word.lower()[:100], lowered, n=1, cutoff=0.6)
     if close:
         return f"did you mean {lowered[close[0]]}?"
@@ -106,6 +121,8 @@ class _Shape:
 
     def value(self, node: Node, schema: Mapping[str, Any], path: Path) -> Any:
         """Plain data of one node. Schemas are walked in step with the tree, whose depth is bounded."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            return INVALID
         schema = self._resolved(schema)
         if "anyOf" in schema:
             chosen = self._chosen(node, [self._resolved(branch) for branch in schema["anyOf"]])
@@ -161,9 +178,12 @@ class _Shape:
         least = schema.get("minProperties", 0)
         if len(node.entries) < least:
             has = len(node.entries)
-            self._say(f"expected at least {least} {'entry' if least == 1 else 'entries'}, got {has}", place, "")
+            hint = str(schema.get("description", ""))
+            self._say(f"expected at least {least} {'entry' if least == 1 else 'entries'}, got {has}", place, hint)
 
     def _unknown_key(self, key: str, place: Place, schema: Mapping[str, Any]) -> None:
+        if len(self.problems) >= MAX_PROBLEMS:
+            return
         says = schema.get("x-says", "unknown key {}").format(quoted(key))
         self._say(says, place, nearest(key, schema["properties"]))
 
@@ -189,7 +209,10 @@ class _Shape:
         flat = [name for entry in types for name in ([entry] if isinstance(entry, str) else entry)]
         expected = " or ".join(_TYPE_WORDS[name] for name in flat if name != "null" or flat == ["null"])
         place = Place(node.file, node.line, path_text(path))
-        self._say(f"expected {expected}, got {_node_words(node)}", place, _type_hint(node, flat))
+        if path and isinstance(path[-1], str) and is_secret_key(path[-1]):
+            self._say(f"expected {expected}", place, "use env:NAME or file:PATH")
+        else:
+            self._say(f"expected {expected}, got {_node_words(node)}", place, _type_hint(node, flat))
         return INVALID
 
     def _say(self, message: str, place: Place, hint: str) -> None:
@@ -225,7 +248,8 @@ def _node_words(node: Node) -> str:
 def _type_hint(node: Node, types: list[str]) -> str:
     """The likely fix when a value has the wrong type."""
     if isinstance(node, ListNode):
-        return "write the one value without brackets or dashes" if "object" not in types else ""
+        several = "write {from: [first, second]}" if "string" in types else ""
+        return several if "object" in types else "write the one value without brackets or dashes"
     if isinstance(node, MapNode):
         return "check the indentation of the lines below" if "array" not in types else "write `- ` before each"
     if node.kind == "null":
@@ -250,8 +274,8 @@ def _text_hint(text: str, types: list[str]) -> str:
             return _unquoted(text)
         if re.fullmatch(r"[-+]?[0-9]{1,20}", digits):
             return f"write {digits}, without separators"
-        number = re.match(r"[0-9]{1,20}", text)
-        return f"write {number[0]}: the key's name holds the unit" if number else "write digits only"
+        number = re.fullmatch(r"([0-9]{1,20}) ?[A-Za-z]+", text)
+        return f"write {number[1]}: the key's name holds the unit" if number else "write digits only"
     if "object" in types:
         return "put a space after the colon, and each key on a line of its own" if ":" in text else ""
     return f"write [{text[:40]}]" if types == ["array"] else ""
@@ -299,4 +323,5 @@ def _name_hint(text: str, schema: Mapping[str, Any]) -> str:
         fixed = re.sub(r"[^a-z0-9]+", joiner, text.lower()).strip("-_")[:63]
         if fixed and fixed != text and _matches(schema["pattern"], fixed):
             return f"for example {fixed}"
-    return ""
+    examples = schema.get("examples", ())
+    return f"for example {examples[0]}" if examples else ""

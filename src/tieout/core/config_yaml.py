@@ -197,7 +197,11 @@ class _Builder:
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise self._refuse("the text holds a character that is not allowed", line, "remove the \\ escape")
         plain = event.style is None and event.tag not in _TEXT_TAGS
-        node = ScalarNode(text, _kind(text) if plain else "text", self.file, line)
+        kind = _kind(text) if plain else "text"
+        key = self.open[-1].key if self.open else None
+        if kind == "null" and key:
+            line = key[1]  # the mark of an absent value lies behind the next line's indentation
+        node = ScalarNode(text, kind, self.file, line)
         self._keep_anchor(event.anchor, node)
         self._put(node, line)
 
@@ -269,7 +273,8 @@ class _Builder:
 
     def _check_tag(self, tag: str | None, line: int) -> None:
         if tag not in _PLAIN_TAGS:
-            raise self._refuse(f"tag {tag[:60]} is not allowed" if tag else "a tag", line, "write plain YAML")
+            short = str(tag).replace("tag:yaml.org,2002:", "!!")[:60]
+            raise self._refuse(f"the tag {short} is not allowed", line, "leave it out: the file is plain data")
 
     def _refuse(self, message: str, line: int, hint: str = "") -> _RefusedError:
         return _RefusedError(Problem(message, Place(self.file, line), hint))
@@ -302,9 +307,12 @@ _SYNTAX_HINTS = (
 def _syntax_problem(error: MarkedYAMLError, file: str) -> Problem:
     said = " ".join(str(part) for part in (error.problem, error.context) if part)
     hint = next((hint for sign, hint in _SYNTAX_HINTS if sign in said), "check quotes and indentation")
-    mark = error.context_mark if "end of stream" in said or "stream end" in said else None
-    mark = mark or error.problem_mark or error.context_mark
-    place = Place(file, mark.line + 1 if mark else None)
+    marks = [mark for mark in (error.problem_mark, error.context_mark) if mark is not None]
+    if "end of stream" in said or "stream end" in said:
+        marks.reverse()  # the end of the file says nothing: what was never closed does
+    elif len(marks) > 1 and marks[0].line != marks[1].line:
+        said += f", begun on line {marks[1].line + 1}"
+    place = Place(file, marks[0].line + 1 if marks else None)
     return Problem(f"not valid YAML: {said[:200]}", place, hint)
 
 

@@ -141,7 +141,7 @@ def _check_names(workspace: str, names: list[str]) -> None:
 
 
 def _source_lines(source: StarterSource) -> list[str]:
-    lines = [f"  {_scalar(source.name)}:"]
+    lines = [_line(f"  {_scalar(source.name)}:", "one system; the name is yours")]
     if source.format:
         lines.append(_line(f"    format: {_scalar(source.format)}", "how its files are written"))
     if source.files:
@@ -156,9 +156,7 @@ def _source_lines(source: StarterSource) -> list[str]:
     if source.settings:
         lines.append(_line("    settings:", "what only this format understands"))
         lines += [f"      {_scalar(key)}: {_flow(value)}" for key, value in source.settings.items()]
-    if len(lines) == 1:
-        lines[0] += " {}"
-    return lines
+    return lines if len(lines) > 1 else [_line(f"  {_scalar(source.name)}: {{}}", "one system; the name is yours")]
 
 
 def _reconciliation_lines(sources: list[StarterSource]) -> list[str]:
@@ -169,12 +167,13 @@ def _reconciliation_lines(sources: list[StarterSource]) -> list[str]:
     sides = _side_names(expected, settling)
     lines = [
         _line("reconciliations:", "what is compared with what"),
-        _line(f"  {sides[0]}-to-{sides[1]}:"[:66], "its name in findings and commands"),
+        _line(f"  {sides[0]}-to-{sides[1]}:", "its name in findings and commands"),
         _line("    kind: match", "link records whose money should agree"),
         _line("    sides:", "the first is what is expected"),
     ]
     for side, source in zip(sides, (expected, settling), strict=True):
-        lines.append(f"      {side}: {{source: {_flow(source.name)}, kind: {_flow(source.kind)}}}")
+        selection = f"      {side}: {{source: {_flow(source.name)}, kind: {_flow(source.kind)}}}"
+        lines.append(_line(selection, "which records of which source"))
     on = ", ".join(f"{side}: {key}" for side, key in zip(sides, keys, strict=True))
     lines += [
         _line(f"    on: {{{on}}}", "the key that both sides share"),

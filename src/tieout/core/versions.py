@@ -39,16 +39,15 @@ def classify_plan() -> Plan:
     """Sort a staged file's rows against what the source said before.
 
     Inputs: `staged`, `prior` (the source's record parts of accepted batches). Outputs: `records` (the versions to
-    keep), `contested` (identities with several versions from now on), `quarantine`. Measures: `outcomes` (outcome,
+    keep), `contested` (identities with several versions from now on). Measures: `outcomes` (outcome,
     currency, rows, sum of minor units) and `duplicates` (earlier batch, rows).
     """
     steps = (
         Step("arriving", _arriving_sql()),
         Step("known", _known_sql()),
         Step("judged", _judged_sql()),
-        Step("records", f"SELECT {columns_sql(RECORD_COLUMNS)} FROM judged WHERE outcome <> 'duplicate'", "output"),
+        Step("records", _records_sql(), "output"),
         Step("contested", _contested_sql(), "output"),
-        Step("quarantine", _quarantine_sql(), "output"),
         Step("outcomes", _outcomes_sql(), "measure"),
         Step("duplicates", "SELECT of_batch, count(*) FROM judged WHERE outcome = 'duplicate' GROUP BY 1 ORDER BY 1",
              "measure"),
@@ -119,22 +118,29 @@ def _contested_sql() -> str:
     return "SELECT DISTINCT id_hash FROM judged WHERE outcome IN ('superseding', 'stale')"
 
 
-def _quarantine_sql() -> str:
-    """Unreadable rows with field, reason and the text that stood there."""
-    part = f"split_part(fault, '{FAULT_SEPARATOR}', {{}})"
+def _records_sql() -> str:
+    """The versions to keep. `fault` stays as an empty column, so that every record part has one shape."""
     return f"""
+        SELECT {columns_sql(RECORD_COLUMNS)}, NULL::VARCHAR AS fault FROM judged WHERE outcome <> 'duplicate'"""
+
+
+def quarantine_plan(batch: int) -> Plan:
+    """Output `quarantine` (QUARANTINE_COLUMNS): staged rows with a fault, and the relation `rejections`."""
+    part = f"split_part(fault, '{FAULT_SEPARATOR}', {{}})"
+    sql = f"""
         SELECT line, {part.format(1)} AS field, {part.format(2)} AS reason, {part.format(3)} AS text,
-            kind, native_id, batch
-        FROM staged WHERE fault IS NOT NULL"""
+            kind, native_id, getvariable('batch')::INTEGER AS batch
+        FROM staged WHERE fault IS NOT NULL
+        UNION ALL
+        SELECT line, field, reason, text, NULL, NULL, getvariable('batch')::INTEGER FROM rejections
+        ORDER BY line, field"""
+    return Plan((Step("quarantine", sql, "output"),), {"batch": batch}, {"staged": STAGED_COLUMNS})
 
 
 def _outcomes_sql() -> str:
     return """
-        SELECT outcome, currency, count(*), coalesce(sum(amount_minor::DECIMAL(38,0)), 0) FROM judged GROUP BY 1, 2
-        UNION ALL
-        SELECT 'quarantined', currency, count(*), coalesce(sum(amount_minor::DECIMAL(38,0)), 0)
-        FROM staged WHERE fault IS NOT NULL GROUP BY 2
-        ORDER BY 1, 2"""
+        SELECT outcome, currency, count(*), coalesce(sum(amount_minor::DECIMAL(38,0)), 0) FROM judged
+        GROUP BY 1, 2 ORDER BY 1, 2"""
 
 
 def current_steps(records: str, contested: str, name: str) -> tuple[Step, ...]:

@@ -191,6 +191,17 @@ class Unit:
                 change.finish(idempotency_key, digest)
 
     @contextmanager
+    def bookkeeping(self, what: str) -> Iterator[Connection]:
+        """A durable transaction for rows that say nothing about the business: intents and leases. Not audited."""
+        with (
+            self._turn_taken(what),
+            plain_errors(),
+            database.writing(self.engine) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
     def _turn_taken(self, action: str) -> Iterator[None]:
         """Let this process's threads change one after another; a change within a change would wait for itself."""
         if self._holder == threading.get_ident():

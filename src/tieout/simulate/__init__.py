@@ -1,1 +1,6 @@
-"""A simulated revenue world with planted faults and their truth. Outside the floors; imports downwards only."""
+"""A simulated revenue world with planted faults and their truth. Outside the floors; imports downwards only.
+
+month       simulate_month: one month of a software company in the files its systems would deliver
+benchmark   simulate_benchmark: invoices and payments by the million, with their truth
+world       what both hand back
+"""

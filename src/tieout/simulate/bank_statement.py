@@ -66,9 +66,7 @@ def _document(book: Book, currency: str, days: list[int]) -> str:
     )
 
 
-def _statement(
-    book: Book, currency: str, day: int, balances: tuple[int, int], lines: Iterable[BankLine]
-) -> str:
+def _statement(book: Book, currency: str, day: int, balances: tuple[int, int], lines: Iterable[BankLine]) -> str:
     date = book.date_of(day).isoformat()
     entries = [_entry(line, date) for line in lines if line.on_statement]
     sequence = book.date_of(day).timetuple().tm_yday
@@ -100,7 +98,8 @@ def _direction(amount: int) -> str:
 
 def _entry(line: BankLine, date: str) -> str:
     domain, family, detail = line.code.split("-")
-    code = f"<BkTxCd><Domn><Cd>{domain}</Cd><Fmly><Cd>{family}</Cd><SubFmlyCd>{detail}</SubFmlyCd></Fmly></Domn></BkTxCd>"
+    kind = f"<Fmly><Cd>{family}</Cd><SubFmlyCd>{detail}</SubFmlyCd></Fmly>"
+    code = f"<BkTxCd><Domn><Cd>{domain}</Cd>{kind}</Domn></BkTxCd>"
     return (
         f"<Ntry><NtryRef>{line.reference}</NtryRef>{_amount(line.amount, line.currency)}"
         f"<CdtDbtInd>{_direction(line.amount)}</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts>"

@@ -106,7 +106,7 @@ class Dispute:
 
 @dataclass(slots=True)
 class CreditNote:
-    """Goodwill credited to the customer's balance: it leaves the invoice and its charge as they are."""
+    """A credit on an invoice that was paid already; a refund of the same amount goes with it."""
 
     id: str
     number: str

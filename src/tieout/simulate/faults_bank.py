@@ -29,9 +29,7 @@ def plant_transfer_faults(book: Book, victims: Victims) -> None:
 
 def plant_bank_faults(book: Book) -> None:
     """What goes wrong between balance, payout and bank. Call it when every bank line is written."""
-    payouts = [
-        payout for payout in book.payouts if payout.late_file is None and payout.arrival_day < book.days
-    ]
+    payouts = [payout for payout in book.payouts if payout.late_file is None and payout.arrival_day < book.days]
     book.random.shuffle(payouts)
     _gap(book, payouts)
     _late_deposits(book, payouts)
@@ -55,7 +53,7 @@ def _transfer_without_number(book: Book, victims: Victims) -> None:
         ids = (invoice.id, line.reference)
         book.record("F1", what, INVOICES, ids, money, NO_TRANSFER, action)
         bank = ("bank", layout.bank_file(book, line.currency))
-        code = ("UNEXPECTED_RECORD", INVOICES_TO_TRANSFERS)
+        code = ("MISSING_INVOICE", INVOICES_TO_TRANSFERS)
         book.record("F1", what, bank, (line.reference, invoice.id), money, code, action)
 
 
@@ -84,7 +82,7 @@ def _look_alike_number(book: Book, victims: Victims) -> None:
         action = "confirm by hand"
         book.record("F7", what, INVOICES, (invoice.id, line.reference), money, NO_TRANSFER, action)
         bank = ("bank", layout.bank_file(book, line.currency))
-        code = ("UNEXPECTED_RECORD", INVOICES_TO_TRANSFERS)
+        code = ("MISSING_INVOICE", INVOICES_TO_TRANSFERS)
         book.record("F7", what, bank, (line.reference, invoice.id), money, code, action)
 
 
@@ -160,9 +158,7 @@ def _detail_residual(book: Book, payouts: list[Payout]) -> None:
     book.open_case()
     what = "the payout is two minor units more than the transactions it pays out"
     code = ("AMOUNT_MISMATCH", PAYOUT_DETAIL)
-    book.record(
-        "F3", what, PAYOUTS, (payout.id,), (2, payout.currency), code, "post the residual as rounding"
-    )
+    book.record("F3", what, PAYOUTS, (payout.id,), (2, payout.currency), code, "post the residual as rounding")
 
 
 def _detail_without_payout(book: Book, payouts: list[Payout]) -> None:
@@ -210,9 +206,7 @@ def _foreign_payout(book: Book) -> None:
     foreign = book.new_id("po_1", 23)
     reference = book.new_id("B", 12).upper()
     text = f"STRIPE PAYOUT {foreign}"
-    line = BankLine(
-        ours.currency, ours.day, ours.amount, reference, foreign, text, PROCESSOR, PAYOUT_CODE, foreign
-    )
+    line = BankLine(ours.currency, ours.day, ours.amount, reference, foreign, text, PROCESSOR, PAYOUT_CODE, foreign)
     book.bank_lines.append(line)
     book.open_case()
     bank = ("bank", layout.bank_file(book, line.currency))

@@ -142,9 +142,7 @@ def _exchange_residual(book: Book, victims: Victims) -> None:
     """F3: the amount was converted at the wrong day's rate."""
     for invoice, charge in victims.take():
         charge.amount += max(3, invoice.amount * book.random.randrange(3, 11) // 1_000)
-        _record_residual(
-            book, invoice, charge, "converted at another day's rate: a residual of under 1% remains"
-        )
+        _record_residual(book, invoice, charge, "converted at another day's rate: a residual of under 1% remains")
 
 
 def _record_residual(book: Book, invoice: Invoice, charge: Charge, what: str) -> None:
@@ -163,9 +161,7 @@ def _other_currency(book: Book, victims: Victims) -> None:
         what = f"charged in {charge.currency}, invoiced in {invoice.currency}"
         code = ("CURRENCY_MISMATCH", INVOICES_TO_CHARGES)
         ids = (invoice.id, charge.id)
-        book.record(
-            "F3", what, INVOICES, ids, _money(invoice), code, "refund and charge in the invoice's currency"
-        )
+        book.record("F3", what, INVOICES, ids, _money(invoice), code, "refund and charge in the invoice's currency")
 
 
 def _late_charge(book: Book, victims: Victims) -> None:
@@ -179,9 +175,7 @@ def _late_charge(book: Book, victims: Victims) -> None:
         what = "the invoice was paid after the month's end"
         place = ("stripe", charge.late_file)
         ids = (invoice.id, charge.id)
-        book.record(
-            "F4", what, place, ids, _money(invoice), NO_CHARGE, "wait for the next delivery", resolved_by=2
-        )
+        book.record("F4", what, place, ids, _money(invoice), NO_CHARGE, "wait for the next delivery", resolved_by=2)
 
 
 def _end_of_month(book: Book, victims: Victims) -> None:
@@ -204,27 +198,21 @@ def _refund_without_invoice(book: Book, victims: Victims) -> None:
     """F1: refunded in the processor's dashboard; the refund names no invoice."""
     for invoice, charge in victims.take():
         refund = new_refund(book, charge, None, _part(invoice), 86_400, "requested_by_customer")
-        _record_refund(
-            book, invoice, (refund.id, charge.id, invoice.id), refund.amount, "F1", "names no invoice"
-        )
+        _record_refund(book, invoice, (refund.id, charge.id, invoice.id), refund.amount, "F1", "names no invoice")
 
 
 def _refund_after_the_fact(book: Book, victims: Victims) -> None:
     """F1: refunded although the invoice was owed and paid in full: nothing on our side says why."""
     for invoice, charge in victims.take():
         refund = new_refund(book, charge, invoice.id, _part(invoice), 86_400, "requested_by_customer")
-        _record_refund(
-            book, invoice, (refund.id, charge.id, invoice.id), refund.amount, "F1", "has no credit note"
-        )
+        _record_refund(book, invoice, (refund.id, charge.id, invoice.id), refund.amount, "F1", "has no credit note")
 
 
 def _part(invoice: Invoice) -> int:
     return max(1, invoice.amount // 4)
 
 
-def _record_refund(
-    book: Book, invoice: Invoice, ids: tuple[str, ...], amount: int, fault: str, why: str
-) -> None:
+def _record_refund(book: Book, invoice: Invoice, ids: tuple[str, ...], amount: int, fault: str, why: str) -> None:
     book.open_case()
     place = ("stripe", layout.stripe_file("refunds"))
     code = ("UNAPPLIED_REFUND", INVOICES_TO_CHARGES)
@@ -245,9 +233,7 @@ def _dispute(book: Book, victims: Victims) -> None:
         code = ("UNAPPLIED_REFUND", INVOICES_TO_CHARGES)
         ids = (dispute.id, charge.id, invoice.id)
         what = "the cardholder disputes the charge"
-        book.record(
-            "D1", what, place, ids, _money(invoice), code, "acknowledge within 24 hours; send evidence"
-        )
+        book.record("D1", what, place, ids, _money(invoice), code, "acknowledge within 24 hours; send evidence")
 
 
 def _backlog(book: Book, victims: Victims) -> None:

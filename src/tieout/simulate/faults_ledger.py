@@ -46,7 +46,7 @@ def _no_reference(book: Book, invoice: Invoice) -> None:
     money = (invoice.amount, invoice.currency)
     action = "add the invoice number to the posting"
     book.record("F1", what, INVOICES, (invoice.id, legs[0].id), money, NOT_POSTED, action)
-    code = ("UNEXPECTED_RECORD", INVOICES_TO_LEDGER)
+    code = ("MISSING_INVOICE", INVOICES_TO_LEDGER)
     book.record("F1", what, LEDGER, (legs[0].id, invoice.id), money, code, action)
 
 
@@ -76,9 +76,7 @@ def _rounded(book: Book, invoice: Invoice) -> None:
     book.open_case()
     what = "the posting is a minor unit less than the invoice"
     money = (1, invoice.currency)
-    book.record(
-        "F3", what, INVOICES, (invoice.id, debit.id), money, WRONG_AMOUNT, "post the residual as rounding"
-    )
+    book.record("F3", what, INVOICES, (invoice.id, debit.id), money, WRONG_AMOUNT, "post the residual as rounding")
 
 
 def _amended(book: Book, invoice: Invoice) -> None:

@@ -1,4 +1,4 @@
-"""`simulate_month`: one month of a made-up software company, as its systems would deliver it, with or without faults."""
+"""`simulate_month`: one month of a made-up software company, as its systems would deliver it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
-from tieout.model.errors import UsageError
+from tieout.model.errors import Place, UsageError
 from tieout.simulate import layout
 from tieout.simulate.bank_statement import statement_files
 from tieout.simulate.book import Book
@@ -25,8 +25,14 @@ from tieout.simulate.settlement import (
 )
 from tieout.simulate.stripe_objects import object_files
 from tieout.simulate.tables import (
-    ACCOUNT_COLUMNS, LEDGER_COLUMNS, accounts_text, entitlements_text, key_map_text, ledger_text, renamed,
-)  # fmt: skip
+    ACCOUNT_COLUMNS,
+    LEDGER_COLUMNS,
+    accounts_text,
+    entitlements_text,
+    key_map_text,
+    ledger_text,
+    renamed,
+)
 from tieout.simulate.trade import trade_month
 from tieout.simulate.victims import Victims
 from tieout.simulate.world import World, WorldFile
@@ -47,9 +53,11 @@ def simulate_month(
     """
     if not 1 <= customers <= MOST_CUSTOMERS:
         raise UsageError(f"cannot simulate {customers} customers", hint=f"between 1 and {MOST_CUSTOMERS}")
-    book = Book(Random(f"tieout:{seed}"), seed, start, _days(start))  # noqa: S311: repeatable, not secret
+    # Repeatable, not secret: a text seeds by SHA-512, whatever PYTHONHASHSEED says.
+    book = Book(Random(f"tieout:{seed}"), seed, start, _days(start))  # noqa: S311
     _live(book, customers, faults)
     contents = _contents(book, faults)
+    _refuse_strangers(directory, contents)
     for path, content in contents.items():
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +81,18 @@ def _days(start: date) -> int:
         raise UsageError(f"a month cannot start on the {start.day}th", hint="start on the 1st to the 28th")
     year, month = (start.year + 1, 1) if start.month == 12 else (start.year, start.month + 1)
     return (date(year, month, start.day) - start).days
+
+
+def _refuse_strangers(directory: Path, contents: dict[str, str]) -> None:
+    """Refuse a directory where another world lies: its files would be reconciled with this one's."""
+    for folder in sorted({path.partition("/")[0] for path in contents if "/" in path}):
+        for found in sorted((directory / folder).glob("*")):
+            if f"{folder}/{found.name}" not in contents:
+                raise UsageError(
+                    f"{found} belongs to another world",
+                    hint="choose an empty directory, or remove the old world",
+                    place=Place(str(directory)),
+                )
 
 
 def _live(book: Book, customers: int, faults: bool) -> None:
@@ -119,12 +139,8 @@ def _contents(book: Book, faults: bool) -> dict[str, str]:
     if faults:
         contents[layout.LEDGER_AMENDED] = ledger_text(book.amended)
         contents[layout.LEDGER_AGAIN] = ledger
-        contents[layout.LEDGER_RENAMED] = ledger_text(
-            book.amended, renamed(LEDGER_COLUMNS, "amount", "value")
-        )
-        contents[layout.ACCOUNTS_RENAMED] = accounts_text(
-            book, renamed(ACCOUNT_COLUMNS, "account_id", "account_key")
-        )
+        contents[layout.LEDGER_RENAMED] = ledger_text(book.amended, renamed(LEDGER_COLUMNS, "amount", "value"))
+        contents[layout.ACCOUNTS_RENAMED] = accounts_text(book, renamed(ACCOUNT_COLUMNS, "account_id", "account_key"))
     return contents
 
 

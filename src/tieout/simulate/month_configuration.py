@@ -67,22 +67,22 @@ identity:
   key_map: key_map.csv
 
 reconciliations:
-  # Every invoice that is paid by card has charges, less refunds, of its amount.
+  # Every invoice that is paid by card, less its credit notes, has charges, less refunds, of its amount.
   invoices-to-charges:
     kind: match
     sides:
       invoices:
         source: stripe
-        kind: invoice
-        where: {{status: [paid, open]}}
+        kind: [invoice, credit_note]
+        where: {{status: [paid, open, issued]}}
         where_not: {{category: manual}}
       charges:
         source: stripe
         kind: [charge, refund]
         where: {{status: succeeded}}
     passes:
-      - {{name: by-invoice, type: exact, on: {{invoices: native_id, charges: invoice_ref}}}}
-      - {{name: by-sums, type: grouped, on: {{invoices: native_id, charges: invoice_ref}}}}
+      - {{name: by-invoice, type: exact, on: {{invoices: invoice_ref, charges: invoice_ref}}}}
+      - {{name: by-sums, type: grouped, on: {{invoices: invoice_ref, charges: invoice_ref}}}}
     disputes: stripe
 
   # Every invoice that is paid by transfer stands on a bank statement under its number.

@@ -31,7 +31,7 @@ def post_ledger(book: Book) -> None:
         if invoice.status == "paid":
             post(book, invoice.created + 120, (CLEARING, SETTLED), invoice.amount, invoice, "Receipt")
     for note in book.credit_notes:
-        post(book, note.created, (ALLOWANCES, CREDITS), note.amount, note.invoice, f"Goodwill {note.number}")
+        post(book, note.created, (ALLOWANCES, CREDITS), note.amount, note.invoice, f"Credit note {note.number},")
     book.ledger.sort(key=lambda entry: entry.booked_at)
     for position, entry in enumerate(book.ledger, 1):
         entry.id = f"LE-{book.start:%y%m}-{position:05d}"

@@ -33,9 +33,7 @@ def record_movements(book: Book) -> None:
     for refund in book.refunds:
         refund.transaction = _move(book, refund.charge, "refund", refund.id, -refund.amount, refund.created)
     for dispute in book.disputes:
-        dispute.transaction = _move(
-            book, dispute.charge, "adjustment", dispute.id, -dispute.amount, dispute.created
-        )
+        dispute.transaction = _move(book, dispute.charge, "adjustment", dispute.id, -dispute.amount, dispute.created)
     book.movements.sort(key=lambda movement: (movement.created, movement.id))
 
 
@@ -163,9 +161,7 @@ def bank_own_business(book: Book) -> None:
         _outgoing(book, CURRENCIES[0], min(3 + 7 * position, last), amount, supplier, SUPPLIER_CODE, supplier)
 
 
-def _outgoing(
-    book: Book, currency: str, day: int, amount: int, text: str, code: str, counterparty: str
-) -> None:
+def _outgoing(book: Book, currency: str, day: int, amount: int, text: str, code: str, counterparty: str) -> None:
     reference = book.new_id("B", 12).upper()
     line = BankLine(currency, day, -amount, reference, None, text, counterparty, code)
     book.bank_lines.append(line)

@@ -10,8 +10,16 @@ from collections.abc import Iterable
 
 from tieout.simulate import layout
 from tieout.simulate.book import (
-    Book, Charge, CreditNote, Customer, Dispute, Invoice, Movement, Payout, Refund,
-)  # fmt: skip
+    Book,
+    Charge,
+    CreditNote,
+    Customer,
+    Dispute,
+    Invoice,
+    Movement,
+    Payout,
+    Refund,
+)
 
 Json = dict[str, object]
 INTERVALS = {"month": ("month", 1), "year": ("year", 1), "quarter": ("month", 3)}
@@ -205,9 +213,7 @@ def _dispute(book: Book, dispute: Dispute) -> Json:
         "object": "dispute",
         "amount": dispute.amount,
         "balance_transactions": [
-            _balance_transaction(book, movement)
-            for movement in book.movements
-            if movement.id == dispute.transaction
+            _balance_transaction(book, movement) for movement in book.movements if movement.id == dispute.transaction
         ],
         "charge": dispute.charge.id,
         "created": dispute.created,
@@ -235,7 +241,7 @@ def _credit_note(note: CreditNote) -> Json:
         "customer": note.invoice.customer.stripe,
         "invoice": note.invoice.id,
         "livemode": True,
-        "memo": "Goodwill, credited to the customer's balance",
+        "memo": "Goodwill, refunded to the card",
         "metadata": {},
         "number": note.number,
         "reason": "order_change",

@@ -31,9 +31,7 @@ PLANS = (
     Plan("Starter", "standard", "month", 3, 26, {"USD": 4900, "EUR": 4900, "GBP": 3900, "JPY": 6800}),
     Plan("Team", "standard", "month", 10, 30, {"USD": 19900, "EUR": 19900, "GBP": 16900, "JPY": 28800}),
     Plan("Business", "priority", "month", 25, 20, {"USD": 49900, "EUR": 49900, "GBP": 42900, "JPY": 72800}),
-    Plan(
-        "Team yearly", "standard", "year", 10, 10, {"USD": 118800, "EUR": 118800, "GBP": 98800, "JPY": 172800}
-    ),
+    Plan("Team yearly", "standard", "year", 10, 10, {"USD": 118800, "EUR": 118800, "GBP": 98800, "JPY": 172800}),
     Plan(
         "Business yearly",
         "priority",
@@ -175,9 +173,9 @@ def _pay(book: Book, invoice: Invoice) -> None:
     elif way < 13:
         _overcharge(book, invoice, delay)
     else:
-        new_charge(book, invoice, invoice.amount, delay)
+        charge = new_charge(book, invoice, invoice.amount, delay)
         if way < 16:
-            book.credit_notes.append(_goodwill(book, invoice))
+            _credit(book, invoice, charge)
 
 
 def _overcharge(book: Book, invoice: Invoice, delay: int) -> None:
@@ -187,9 +185,7 @@ def _overcharge(book: Book, invoice: Invoice, delay: int) -> None:
     new_refund(book, charge, invoice.id, surplus, 86_400, "requested_by_customer")
 
 
-def new_refund(
-    book: Book, charge: Charge, invoice: str | None, amount: int, delay_seconds: int, reason: str
-) -> Refund:
+def new_refund(book: Book, charge: Charge, invoice: str | None, amount: int, delay_seconds: int, reason: str) -> Refund:
     """A refund of a charge, entered in the book."""
     refund = Refund(book.new_id("re_3", 23), charge, invoice, amount, charge.created + delay_seconds, reason)
     charge.refunded += amount
@@ -197,7 +193,10 @@ def new_refund(
     return refund
 
 
-def _goodwill(book: Book, invoice: Invoice) -> CreditNote:
+def _credit(book: Book, invoice: Invoice, charge: Charge) -> None:
+    """A tenth is credited and refunded the next day: what is owed and what was paid go down together."""
     number = f"CN-{book.start:%Y%m}-{len(book.credit_notes) + 1:03d}"
     amount = max(1, invoice.amount // 10)
-    return CreditNote(book.new_id("cn_1", 23), number, invoice, amount, invoice.created + 86_400)
+    note = CreditNote(book.new_id("cn_1", 23), number, invoice, amount, invoice.created + 86_400)
+    book.credit_notes.append(note)
+    new_refund(book, charge, invoice.id, amount, 86_400, "requested_by_customer")

@@ -18,15 +18,15 @@ from tieout.model.finding import FIRST_STATES, STATES, TRANSITIONS
 SCHEMA = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
 
 
-def schema_of(engine: Engine, kinds: tuple[str, ...] = ("table", "index", "trigger")) -> dict[str, str]:
+def schema_of(engine: Engine, kinds: tuple[str, ...] = ("table", "index", "trigger")) -> dict[str, list[str]]:
+    """Every object's definition by name, as its lines without regard to the order of constraints."""
     with database.reading(engine) as connection:
         rows = connection.exec_driver_sql(SCHEMA).all()
-    return {name: " ".join(sql.split()) for kind, name, sql in rows if kind in kinds and sql}
-
-
-def parted(sql: str) -> list[str]:
-    """A table's definition without regard to the order of its constraints."""
-    return sorted(part.strip() for part in sql.replace("(", ",(").split(","))
+    return {
+        name: sorted(line.strip(" \t,") for line in sql.splitlines() if line.strip())
+        for kind, name, sql in rows
+        if kind in kinds and sql
+    }
 
 
 def test_the_revisions_are_those_the_code_knows() -> None:
@@ -58,8 +58,8 @@ def test_migrated_schema_equals_the_metadata_to_the_letter(engine: Engine, tmp_p
     found = schema_of(engine, ("table", "index"))
     found.pop("alembic_version")
     assert found.keys() == expected.keys()
-    for name, sql in expected.items():
-        assert parted(found[name]) == parted(sql), name
+    for name, lines in expected.items():
+        assert found[name] == lines, name
 
 
 def test_every_table_is_strict_and_keyed_by_workspace() -> None:

@@ -15,7 +15,15 @@ BATCH = {
     "options_digest": "", "state": "accepted", "received_at": AT, "actor": "ada", "read": 6, "accepted": 1,
     "duplicate": 1, "superseding": 1, "stale": 1, "quarantined": 2, "digest_a": "0", "digest_b": "0",
 }  # fmt: skip
-RUN = {"run": 1, "reconciliation": "r", "state": "open", "as_of": "2026-03-01", "opened_at": AT, "fence": 1, "actor": "a"}
+RUN = {
+    "run": 1,
+    "reconciliation": "r",
+    "state": "open",
+    "as_of": "2026-03-01",
+    "opened_at": AT,
+    "fence": 1,
+    "actor": "a",
+}
 FINDING = {
     "finding": 1, "reconciliation": "r", "rule": "MISSING_RECORD", "fingerprint": "f", "kind": "single",
     "state": "open", "severity": "high", "detected_at": AT,
@@ -55,7 +63,9 @@ APPEND_ONLY = [
 ]
 
 
-@pytest.mark.parametrize(("table", "row", "number", "column"), APPEND_ONLY, ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    ("table", "row", "number", "column"), APPEND_ONLY, ids=lambda value: getattr(value, "name", "")
+)
 def test_the_past_cannot_be_rewritten(
     engine: Engine, table: Table, row: dict[str, object], number: str, column: str
 ) -> None:

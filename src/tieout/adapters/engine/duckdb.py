@@ -86,6 +86,29 @@ class DuckEngine:
             self._forget(plan)
         return Results(written, measured)
 
+    def columns(self, query: DraftQuery) -> list[str]:
+        """The column names of a query, without reading its file through. Raises InputError as `run` does."""
+        try:
+            cursor = self._connection.execute(f"DESCRIBE {query.sql}", dict(query.parameters))
+            return [str(row[0]) for row in cursor.fetchall()]
+        except duckdb.Error as error:
+            raise InputError(_first_line(error), hint="the file could not be read as declared") from error
+
+    def fetch(self, query: DraftQuery) -> list[Row]:
+        """All rows of a small query."""
+        return self._connection.execute(query.sql, dict(query.parameters)).fetchall()
+
+    def rows(
+        self, paths: Sequence[Path], columns: Columns, *, order: Sequence[str] = (), limit: int | None = None
+    ) -> list[Row]:
+        """Some columns of Parquet files as Python rows, in order: for people to look at, never for whole datasets."""
+        self._bind("shown", columns, paths)
+        names = ", ".join(identifier(name) for name, _ in columns)
+        ordered = f" ORDER BY {', '.join(identifier(name) for name in order)}" if order else ""
+        bounded = " LIMIT $limit" if limit is not None else ""
+        parameters = {"limit": limit} if limit is not None else {}
+        return self._connection.execute(f"SELECT {names} FROM shown{ordered}{bounded}", parameters).fetchall()
+
     def _step(
         self,
         step: Step,

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from tieout.adapters.sources.camt_entry import Draft, EntryReader, local_name
+from tieout.adapters.sources.camt_entry import Draft, EntryReader
+from tieout.adapters.sources.camt_fields import local_name
 from tieout.adapters.sources.camt_statement import StatementReader
 from tieout.model.errors import InputError, Place
 from tieout.model.reading import CHUNK_ROWS, DraftChunk, Reading, SourceOptions
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 STATEMENT_TAGS = ("Stmt", "Rpt", "Ntfctn")
 EVENT_TAGS = tuple(f"{{*}}{name}" for name in (*STATEMENT_TAGS, "Bal", "Ntry", "TxDtls"))
-
-KEPT_BEFORE = {"Ntry": (), "TxDtls": ("Btch",), **dict.fromkeys(STATEMENT_TAGS, ("GrpHdr",))}
-"""Once such an element has been read, its earlier siblings go, except these."""
 
 HELD_BYTES = 64 * 1024 * 1024
 """Most bytes of a document between two statements, entries or transaction details: what is held at one time."""
@@ -170,14 +168,24 @@ def _refuse_doctype(element: Element, path: Path) -> None:
 
 def _let_go(element: Element) -> None:
     """Free an element that has been read and, of what stands before it, all that nothing more is read from."""
-    keep = KEPT_BEFORE.get(local_name(element))
     element.clear()
     parent, earlier = element.getparent(), element.getprevious()
-    while parent is not None and keep is not None and earlier is not None:
+    while parent is not None and earlier is not None:
         before = earlier.getprevious()
-        if local_name(earlier) not in keep:
+        if _is_done(earlier, before=element):
             parent.remove(earlier)
         earlier = before
+
+
+def _is_done(earlier: Element, before: Element) -> bool:
+    """Whether an earlier sibling is no longer needed: an entry still needs its own fields, and a statement the
+    message's header."""
+    name = local_name(before)
+    if name == "Ntry":
+        return True
+    if name in STATEMENT_TAGS:
+        return local_name(earlier) != "GrpHdr"
+    return name == "TxDtls" and local_name(earlier) == "TxDtls"
 
 
 def _chunks(drafts: Iterator[Draft]) -> Iterator[DraftChunk]:

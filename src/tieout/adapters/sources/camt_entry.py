@@ -8,12 +8,11 @@ management messages; paths cover versions 1 to 13, whose later ones move names i
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tieout.adapters.sources.camt_fields import EXACT, SIGNS, Fields, day_of, instant_of, plain_text, signed_amount
 from tieout.model.record import Rejection
 
 if TYPE_CHECKING:
@@ -23,21 +22,9 @@ Columns = dict[str, str | None]
 Draft = tuple[int, Columns]
 """A draft's line in the file and its columns."""
 
-DETAILS_LISTED = 10_000
-"""Transactions of one bundled entry that its attributes list; a longer bundle says how many it leaves out."""
-
-EXACT = Context(prec=120)
-"""Adds amounts of up to AMOUNT_CHARACTERS without ever rounding."""
-
-AMOUNT_CHARACTERS = 40
-
-_AMOUNT = re.compile(r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
-_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(T.*|Z|[+-][0-9]{2}:[0-9]{2})?")
-_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(?P<offset>Z|[+-][0-9]{2}:[0-9]{2})?"
-)
-_PATHS: dict[str, str] = {}
-_SIGNS = {"CRDT": 1, "DBIT": -1}
+DETAILS_CHARACTERS = 250_000
+"""Length up to which an entry's attributes list its bundled transactions; what is left out is counted there. A
+record holds a million characters of attributes."""
 
 
 @dataclass(slots=True)
@@ -50,133 +37,82 @@ class EntryResult:
     rejections: list[Rejection] = field(default_factory=list)
 
 
-def local_name(element: Element) -> str:
-    """An element's name without its namespace."""
-    tag: str = element.tag
-    return tag.rpartition("}")[2]
-
-
-def text_at(element: Element, *paths: str) -> str | None:
-    """The stripped text of the first of these paths that has any; names in a path are local names."""
-    for path in paths:
-        text: str | None = element.findtext(_any_namespace(path))
-        if text is not None and (text := text.strip()):
-            return text
-    return None
-
-
-def _any_namespace(path: str) -> str:
-    cached = _PATHS.get(path)
-    if cached is None:
-        cached = _PATHS[path] = "/".join(f"{{*}}{name}" for name in path.split("/"))
-    return cached
-
-
-def signed_amount(text: str | None, direction: str | None) -> Decimal | None:
-    """The amount with its direction's sign; None when either cannot be read or the amount is negative.
-
-    The indicator states the direction of the entry itself, so that the reversal of a credit is a DBIT: a reversal
-    flag never turns the sign again.
-    """
-    sign = _SIGNS.get(direction or "")
-    if text is None or sign is None or len(text) > AMOUNT_CHARACTERS or not _AMOUNT.fullmatch(text):
-        return None
-    amount = Decimal(text)
-    return amount if sign > 0 or not amount else amount.copy_negate()
-
-
-def plain_text(amount: Decimal) -> str:
-    """Decimal text without an exponent."""
-    return format(amount, "f")
-
-
-def day_of(text: str | None) -> str | None:
-    """The date part of an ISO date (with or without a zone) or date-time; any other text unchanged."""
-    match = _DAY.fullmatch(text) if text else None
-    return match.group(1) if match else text
-
-
-def instant_of(text: str | None) -> str | None:
-    """An ISO date-time with an offset as UTC; None for one without; a text that is no instant unchanged."""
-    if text is None:
-        return None
-    match = _INSTANT.fullmatch(text)
-    try:
-        if match and not match["offset"]:
-            return None
-        moment = datetime.fromisoformat(text) if match else None
-        if moment is None:
-            return text
-        return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-    except (ValueError, OverflowError):
-        return text
-
-
 class EntryReader:
     """Collects one entry: its transaction details as they end, then the entry itself."""
 
     def __init__(self) -> None:
         self._details: list[dict[str, str]] = []
+        self._characters = 0
         self._only: Columns = {}
         self._only_attributes: dict[str, str] = {}
         self._count = 0
         self._total: Decimal | None = Decimal(0)
+        self._currencies: set[str | None] = set()
 
     def add_detail(self, element: Element) -> None:
         """Take a `TxDtls` element that has ended; the caller may clear it afterwards."""
+        detail = Fields(element)
         self._count += 1
-        summary = _detail_summary(element)
-        amount = _detail_amount(element)
+        amount, currency = _detail_amount(detail)
+        self._currencies.add(currency)
         self._total = None if self._total is None or amount is None else EXACT.add(self._total, amount)
-        if len(self._details) < DETAILS_LISTED:
+        if self._characters <= DETAILS_CHARACTERS:
+            summary = _detail_summary(detail)
             self._details.append(summary)
+            self._characters += sum(len(name) + len(text) for name, text in summary.items())
         if self._count == 1:
-            self._only, self._only_attributes = _only_detail(element)
+            self._only, self._only_attributes = _only_detail(detail)
 
-    def finish(self, entry: Element, account: str | None) -> EntryResult:
+    def finish(self, element: Element, account: str | None) -> EntryResult:
         """The draft of an `Ntry` element that has ended, for a statement's account."""
-        line = entry.sourceline or 0
-        amount_element = entry.find("{*}Amt")
-        amount_text = text_at(entry, "Amt")
-        direction = text_at(entry, "CdtDbtInd")
-        rejections = _refusals(line, amount_text, direction)
+        line = element.sourceline or 0
+        entry = Fields(element)
+        amount_text, direction = entry.first("Amt"), entry.first("CdtDbtInd")
         amount = signed_amount(amount_text, direction)
         attributes = _entry_attributes(entry)
         columns = _entry_columns(entry, attributes)
         columns["account"] = account
         columns["amount"] = plain_text(amount) if amount is not None else amount_text
-        columns["currency"] = amount_element.get("Ccy") if amount_element is not None else None
         self._add_details(columns, attributes, amount, direction)
-        columns["reference"] = columns.get("reference") or text_at(entry, "AcctSvcrRef")
+        columns["reference"] = columns.get("reference") or entry.first("AcctSvcrRef")
         if attributes.get("entry_information") == columns["description"]:
             attributes.pop("entry_information", None)
         columns["attributes"] = attributes_text(attributes)
-        return EntryResult(line, columns, amount, rejections)
+        return EntryResult(line, columns, amount, _refusals(line, amount_text, direction))
 
     def _add_details(
         self, columns: Columns, attributes: dict[str, object], amount: Decimal | None, direction: str | None
     ) -> None:
         """One transaction speaks for the entry; several are listed, and compared with the entry's amount."""
+        same_currency = self._currencies == {columns["currency"]}
+        total = self._total if same_currency and amount is not None else None
+        adds_up = None if total is None or amount is None else abs(amount) == abs(total)
         if self._count == 1:
-            returned = "reversal" in attributes or "return_reason" in self._only_attributes
-            party = _counterparty_role(direction, returned)
-            columns["reference"] = self._only["reference"]
-            columns["invoice_ref"] = self._only["invoice_ref"]
-            columns["counterparty"] = self._only[party]
-            columns["description"] = self._only["description"] or columns["description"]
-            account = self._only[f"{party}_account"]
-            if account:
-                attributes["counterparty_account"] = account
-            attributes.update(self._only_attributes)
-            if self._total is not None and amount is not None and abs(amount) != abs(self._total):
-                attributes["transaction_amount"] = plain_text(self._total)
+            self._add_only(columns, attributes, direction)
+            if adds_up is False and total is not None:
+                attributes["transaction_amount"] = plain_text(total)
         elif self._count > 1:
             attributes["transactions"] = self._details
             attributes["transaction_count"] = self._count
             if self._count > len(self._details):
                 attributes["transactions_left_out"] = self._count - len(self._details)
-            if self._total is not None and amount is not None:
-                attributes["transactions_add_up"] = abs(amount) == abs(self._total)
+            if adds_up is not None:
+                attributes["transactions_add_up"] = adds_up
+
+    def _add_only(self, columns: Columns, attributes: dict[str, object], direction: str | None) -> None:
+        """What the only transaction says of its entry."""
+        returned = "reversal" in attributes or "return_reason" in self._only_attributes
+        party = _counterparty_role(direction, returned)
+        columns["reference"] = self._only["reference"]
+        columns["invoice_ref"] = self._only["invoice_ref"]
+        columns["counterparty"] = self._only[party]
+        columns["description"] = self._only["description"] or columns["description"]
+        account = self._only[f"{party}_account"]
+        if account:
+            attributes["counterparty_account"] = account
+        attributes.update(self._only_attributes)
+        if self._only_attributes.get("original_amount", "").endswith(f" {columns['currency']}"):
+            attributes.pop("original_amount")
 
 
 def attributes_text(attributes: dict[str, object]) -> str | None:
@@ -188,7 +124,7 @@ def attributes_text(attributes: dict[str, object]) -> str | None:
 
 def _refusals(line: int, amount_text: str | None, direction: str | None) -> list[Rejection]:
     """Faults that must not reach the normaliser as a number: it would take an unsigned or doubly signed amount."""
-    if direction not in _SIGNS:
+    if direction not in SIGNS:
         reason = "an entry must say CRDT or DBIT: the direction of its amount is not known"
         return [Rejection(line, "CdtDbtInd", reason, f"{direction or ''} {amount_text or ''}".strip()[:80])]
     if amount_text and amount_text.startswith("-"):
@@ -197,11 +133,11 @@ def _refusals(line: int, amount_text: str | None, direction: str | None) -> list
     return []
 
 
-def _entry_columns(entry: Element, attributes: dict[str, object]) -> Columns:
+def _entry_columns(entry: Fields, attributes: dict[str, object]) -> Columns:
     """The columns that the entry states itself."""
-    booked, moment = text_at(entry, "BookgDt/Dt"), text_at(entry, "BookgDt/DtTm")
-    valued = text_at(entry, "ValDt/Dt", "ValDt/DtTm")
-    status = text_at(entry, "Sts", "Sts/Cd", "Sts/Prtry")
+    booked, moment = entry.first("BookgDt/Dt"), entry.first("BookgDt/DtTm")
+    valued = entry.first("ValDt/Dt", "ValDt/DtTm")
+    status = entry.first("Sts", "Sts/Cd", "Sts/Prtry")
     code = attributes.get("bank_transaction_code")
     return {
         "kind": "bank_line",
@@ -209,28 +145,29 @@ def _entry_columns(entry: Element, attributes: dict[str, object]) -> Columns:
         "time": instant_of(moment),
         "status": status.lower() if status else None,
         "category": code if isinstance(code, str) else None,
-        "description": text_at(entry, "AddtlNtryInf"),
+        "currency": entry.first("Amt@Ccy"),
+        "description": entry.first("AddtlNtryInf"),
     }
 
 
-def _entry_attributes(entry: Element) -> dict[str, object]:
+def _entry_attributes(entry: Fields) -> dict[str, object]:
     """What else an entry says and should be kept."""
-    domain = [text_at(entry, f"BkTxCd/Domn/{part}") for part in ("Cd", "Fmly/Cd", "Fmly/SubFmlyCd")]
+    domain = [entry.first(f"BkTxCd/Domn/{part}") for part in ("Cd", "Fmly/Cd", "Fmly/SubFmlyCd")]
     attributes: dict[str, object] = {}
     found = {
-        "entry_reference": text_at(entry, "NtryRef"),
-        "account_servicer_ref": text_at(entry, "AcctSvcrRef"),
-        "value_date": day_of(text_at(entry, "ValDt/Dt", "ValDt/DtTm")),
-        "booking_instant": text_at(entry, "BookgDt/DtTm"),
-        "bank_transaction_code": "-".join(part for part in domain if part) or text_at(entry, "BkTxCd/Prtry/Cd"),
-        "proprietary_code": text_at(entry, "BkTxCd/Prtry/Cd"),
-        "batch_reference": text_at(entry, "NtryDtls/Btch/PmtInfId", "NtryDtls/Btch/MsgId", "Btch/PmtInfId"),
-        "batch_transactions": text_at(entry, "NtryDtls/Btch/NbOfTxs", "Btch/NbOfTxs"),
-        "charges": text_at(entry, "Chrgs/TtlChrgsAndTaxAmt"),
-        "entry_information": text_at(entry, "AddtlNtryInf"),
+        "entry_reference": entry.first("NtryRef"),
+        "account_servicer_ref": entry.first("AcctSvcrRef"),
+        "value_date": day_of(entry.first("ValDt/Dt", "ValDt/DtTm")),
+        "booking_instant": entry.first("BookgDt/DtTm"),
+        "bank_transaction_code": "-".join(part for part in domain if part) or entry.first("BkTxCd/Prtry/Cd"),
+        "proprietary_code": entry.first("BkTxCd/Prtry/Cd"),
+        "batch_reference": entry.first("NtryDtls/Btch/PmtInfId", "NtryDtls/Btch/MsgId", "Btch/PmtInfId"),
+        "batch_transactions": entry.first("NtryDtls/Btch/NbOfTxs", "Btch/NbOfTxs"),
+        "charges": entry.first("Chrgs/TtlChrgsAndTaxAmt"),
+        "entry_information": entry.first("AddtlNtryInf"),
     }
     attributes.update((name, text) for name, text in found.items() if text)
-    if (text_at(entry, "RvslInd") or "").lower() in ("true", "1"):
+    if (entry.first("RvslInd") or "").lower() in ("true", "1"):
         attributes["reversal"] = True
     return attributes
 
@@ -240,64 +177,60 @@ def _provided(text: str | None) -> str | None:
     return None if text is None or text.upper().replace(" ", "") == "NOTPROVIDED" else text
 
 
-def _end_to_end(detail: Element) -> str | None:
-    return _provided(text_at(detail, "Refs/EndToEndId"))
+def _end_to_end(detail: Fields) -> str | None:
+    return _provided(detail.first("Refs/EndToEndId"))
 
 
-def _creditor_reference(detail: Element) -> str | None:
-    return text_at(detail, "RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Strd/CdtrRefInf/CdtrRef")
+def _creditor_reference(detail: Fields) -> str | None:
+    return detail.first("RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Strd/CdtrRefInf/CdtrRef")
 
 
-def _detail_amount(detail: Element) -> Decimal | None:
-    """The amount of one transaction, signed where it states a direction of its own."""
-    text = text_at(detail, "Amt", "AmtDtls/TxAmt/Amt")
-    return signed_amount(text, text_at(detail, "CdtDbtInd") or "CRDT")
+def _detail_amount(detail: Fields) -> tuple[Decimal | None, str | None]:
+    """The amount of one transaction, signed where it states a direction of its own, and its currency."""
+    amount = signed_amount(detail.first("Amt", "AmtDtls/TxAmt/Amt"), detail.first("CdtDbtInd") or "CRDT")
+    return amount, detail.first("Amt@Ccy", "AmtDtls/TxAmt/Amt@Ccy")
 
 
-def _detail_summary(detail: Element) -> dict[str, str]:
+def _detail_summary(detail: Fields) -> dict[str, str]:
     """One transaction of a bundle, as short as it can be kept."""
     found = {
         "end_to_end_id": _end_to_end(detail),
         "creditor_reference": _creditor_reference(detail),
-        "account_servicer_ref": text_at(detail, "Refs/AcctSvcrRef"),
-        "transaction_id": text_at(detail, "Refs/TxId"),
-        "mandate_id": text_at(detail, "Refs/MndtId"),
-        "amount": text_at(detail, "Amt", "AmtDtls/TxAmt/Amt"),
+        "account_servicer_ref": detail.first("Refs/AcctSvcrRef"),
+        "transaction_id": detail.first("Refs/TxId"),
+        "mandate_id": detail.first("Refs/MndtId"),
+        "amount": detail.first("Amt", "AmtDtls/TxAmt/Amt"),
     }
     return {name: text for name, text in found.items() if text}
 
 
-def _only_detail(detail: Element) -> tuple[Columns, dict[str, str]]:
+def _only_detail(detail: Fields) -> tuple[Columns, dict[str, str]]:
     """Columns and attributes that a transaction gives its entry when it is the only one."""
-    texts = [text.strip() for text in detail.xpath(_UNSTRUCTURED) if text.strip()]
-    documents = {text.strip() for text in detail.xpath(_DOCUMENTS) if text.strip()}
+    texts = detail.all("RmtInf/Ustrd")
+    documents = set(detail.all("RmtInf/Strd/RfrdDocInf/Nb"))
     columns: Columns = {
-        "reference": _end_to_end(detail) or _creditor_reference(detail) or text_at(detail, "Refs/AcctSvcrRef"),
+        "reference": _end_to_end(detail) or _creditor_reference(detail) or detail.first("Refs/AcctSvcrRef"),
         "invoice_ref": documents.pop() if len(documents) == 1 else None,
-        "description": " ".join(texts) or text_at(detail, "AddtlTxInf"),
+        "description": " ".join(texts) or detail.first("AddtlTxInf"),
     }
     for role, tag in (("debtor", "Dbtr"), ("creditor", "Cdtr")):
         columns[role] = _party_name(detail, tag) or _party_name(detail, f"Ultmt{tag}")
         number = f"RltdPties/{tag}Acct/Id"
-        columns[f"{role}_account"] = text_at(detail, f"{number}/IBAN", f"{number}/Othr/Id")
+        columns[f"{role}_account"] = detail.first(f"{number}/IBAN", f"{number}/Othr/Id")
     attributes = _detail_summary(detail)
     attributes.pop("amount", None)
     attributes.pop("account_servicer_ref", None)
-    reason = text_at(detail, "RtrInf/Rsn/Cd", "RtrInf/Rsn/Prtry", "RtrInf/RtrRsn/Cd", "RtrInf/AddtlInf")
-    if reason or detail.find("{*}RtrInf") is not None:
+    reason = detail.first("RtrInf/Rsn/Cd", "RtrInf/Rsn/Prtry", "RtrInf/RtrRsn/Cd", "RtrInf/AddtlInf")
+    if reason or detail.has_any("RtrInf"):
         attributes["return_reason"] = reason or "not stated"
     attributes.update(_original_amount(detail))
     return columns, attributes
 
 
-_UNSTRUCTURED = "*[local-name()='RmtInf']/*[local-name()='Ustrd']/text()"
-_DOCUMENTS = "*[local-name()='RmtInf']/*[local-name()='Strd']/*[local-name()='RfrdDocInf']/*[local-name()='Nb']/text()"
-
-
-def _party_name(detail: Element, tag: str) -> str | None:
+def _party_name(detail: Fields, tag: str) -> str | None:
     """A party's name: `Nm` up to version 7, inside `Pty` (or the agent's institution) from version 8."""
     base = f"RltdPties/{tag}"
-    return text_at(detail, f"{base}/Nm", f"{base}/Pty/Nm", f"{base}/Agt/FinInstnId/Nm")
+    return detail.first(f"{base}/Nm", f"{base}/Pty/Nm", f"{base}/Agt/FinInstnId/Nm")
 
 
 def _counterparty_role(direction: str | None, returned: bool) -> str:
@@ -308,14 +241,12 @@ def _counterparty_role(direction: str | None, returned: bool) -> str:
     return "debtor" if (direction == "CRDT") is not returned else "creditor"
 
 
-def _original_amount(detail: Element) -> dict[str, str]:
+def _original_amount(detail: Fields) -> dict[str, str]:
     """What was instructed or exchanged when that was in another currency."""
-    for path in ("InstdAmt", "CntrValAmt", "TxAmt"):
-        amount = detail.find(f"{{*}}AmtDtls/{{*}}{path}/{{*}}Amt")
-        if amount is not None and amount.text and amount.get("Ccy"):
-            found = {
-                "original_amount": f"{amount.text.strip()} {amount.get('Ccy')}",
-                "exchange_rate": text_at(detail, f"AmtDtls/{path}/CcyXchg/XchgRate"),
-            }
+    for path in ("AmtDtls/InstdAmt", "AmtDtls/CntrValAmt", "AmtDtls/TxAmt"):
+        amount, currency = detail.first(f"{path}/Amt"), detail.first(f"{path}/Amt@Ccy")
+        if amount and currency:
+            rate = detail.first(f"{path}/CcyXchg/XchgRate")
+            found = {"original_amount": f"{amount} {currency}", "exchange_rate": rate}
             return {name: text for name, text in found.items() if text}
     return {}

@@ -5,15 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tieout.adapters.sources.camt_entry import (
-    EXACT,
-    EntryResult,
-    day_of,
-    local_name,
-    plain_text,
-    signed_amount,
-    text_at,
-)
+from tieout.adapters.sources.camt_entry import EntryResult
+from tieout.adapters.sources.camt_fields import EXACT, Fields, day_of, local_name, plain_text, signed_amount
 from tieout.model.record import Statement
 
 if TYPE_CHECKING:
@@ -50,19 +43,21 @@ class StatementReader:
             sibling = sibling.getprevious()
 
     def _take_header(self, child: Element) -> None:
-        """Keep what one header element says; paths start inside it ("." is its own text)."""
-        for name, paths in _HEADER.get(local_name(child), ()):
-            text = (child.text or "").strip() if paths == (".",) else text_at(child, *paths)
+        """Keep what one header element says; paths start inside it."""
+        wanted = _HEADER.get(local_name(child))
+        fields = Fields(child) if wanted else None
+        for name, paths in wanted or ():
+            text = fields.first(*paths) if fields and paths else (child.text or "").strip()
             if text:
                 self._header.setdefault(name, text.replace(" ", "").upper() if name == "account" else text)
 
     def add_balance(self, element: Element) -> None:
         """Take a `Bal` element; one that cannot be read counts as missing, and the statement as not provable."""
-        code = text_at(element, "Tp/CdOrPrtry/Cd", "Tp/Cd")
-        amount = element.find("{*}Amt")
-        value = signed_amount(text_at(element, "Amt"), text_at(element, "CdtDbtInd"))
-        if code and value is not None and amount is not None:
-            self._balances.append((code, amount.get("Ccy", ""), value))
+        fields = Fields(element)
+        code, currency = fields.first("Tp/CdOrPrtry/Cd", "Tp/Cd"), fields.first("Amt@Ccy")
+        value = signed_amount(fields.first("Amt"), fields.first("CdtDbtInd"))
+        if code and currency and value is not None:
+            self._balances.append((code, currency, value))
 
     def add_entry(self, entry: EntryResult) -> None:
         """Count a booked entry and add it to the sum of its currency; an unreadable one is only counted.
@@ -105,7 +100,7 @@ class StatementReader:
 
     def _message_id(self) -> str | None:
         container = self.element.getparent()
-        return None if container is None else text_at(container, "GrpHdr/MsgId")
+        return None if container is None else Fields(container).first("GrpHdr/MsgId")
 
     def _statement_currency(self) -> str:
         """The currency of the closing or opening balance, else of the account, else of the first entry."""
@@ -133,16 +128,16 @@ class StatementReader:
 
 
 _HEADER: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "Id": (("id", (".",)),),
-    "ElctrncSeqNb": (("electronic_sequence", (".",)),),
-    "LglSeqNb": (("legal_sequence", (".",)),),
+    "Id": (("id", ()),),
+    "ElctrncSeqNb": (("electronic_sequence", ()),),
+    "LglSeqNb": (("legal_sequence", ()),),
     "FrToDt": (("from", ("FrDtTm", "FrDt")), ("to", ("ToDtTm", "ToDt"))),
     "Acct": (
         ("account", ("Id/IBAN", "Id/Othr/Id", "Id/PrtryAcct/Id", "Id/BBAN", "Id/UPIC")),
         ("currency", ("Ccy",)),
     ),
 }
-"""Header element to what is kept of it, each by the paths where it may stand."""
+"""Header element to what is kept of it, each by the paths where it may stand (none: its own text)."""
 
 
 def _first(balances: list[tuple[str, Decimal]], codes: tuple[str, ...]) -> Decimal | None:

@@ -41,17 +41,18 @@ def source_named(name: str) -> Source:
     raise UsageError(f"unknown format {name!r}", hint=f"use one of: {', '.join(format_names())}")
 
 
-def source_for(path: Path, declared: str | None = None) -> Source:
-    """The source that reads this file. Raises InputError when none recognises it."""
+def source_for(path: Path, declared: str | None = None, *, name: str | None = None) -> Source:
+    """The source that reads this file; `name` is what the user calls it. Raises InputError when none recognises it."""
     if declared is not None:
         return source_named(declared)
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise InputError("the file is empty", hint="check the export", place=Place(str(path)))
-    scores = [(source_named(name).sniff(head, path.name), name) for name in format_names()]
-    score, name = max(scores)
+        raise InputError("the file is empty", hint="check the export", place=Place(name or str(path)))
+    shown = name or path.name
+    scores = [(source_named(known).sniff(head, shown), known) for known in format_names()]
+    score, best = max(scores)
     if score < LEAST_SCORE:
         hint = f"name it with --format, one of: {', '.join(format_names())}"
-        raise InputError("no format recognises this file", hint=hint, place=Place(str(path)))
-    return source_named(name)
+        raise InputError("no format recognises this file", hint=hint, place=Place(shown))
+    return source_named(best)

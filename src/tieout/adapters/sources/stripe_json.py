@@ -119,16 +119,16 @@ def fault_in(value: Json) -> tuple[str, str] | None:
 
     The reason never repeats a card number.
     """
-    number_is_own = value.get("object") in DOCUMENT_NUMBER_TYPES
     stack: list[tuple[str, object]] = [("", value)]
     while stack:
         path, item = stack.pop()
         if isinstance(item, dict):
             if isinstance(item, _TwiceKeyed):
                 return path or "object", "a key stands twice in one object"
+            own_number = str(item.get("object")) in DOCUMENT_NUMBER_TYPES
             for key, inner in item.items():
                 inner_path = f"{path}.{key}" if path else key
-                if key in _CARD_FIELDS and not (number_is_own and not path) and is_card_number(inner):
+                if key in _CARD_FIELDS and not (own_number and key == "number") and is_card_number(inner):
                     return inner_path, "card number refused"
                 if not _is_clean(key):
                     return path or "object", "a key with NUL or a lone surrogate"
@@ -189,8 +189,26 @@ def is_json_lines(path: Path) -> bool:
     return True
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, object] | Rejection]:
-    """Line number and value of each line that is not blank; a Rejection for one that is not strict JSON."""
+def find_objects(path: Path, notes: dict[str, str]) -> Iterator[Found | Rejection]:
+    """Every object of a file in order, or why it is none. Remarks about the file as a whole go into `notes`.
+
+    Raises InputError when a document (not JSON lines) cannot be framed: see `read_document`.
+    """
+    if is_json_lines(path):
+        notes["framing"] = "JSON lines"
+        yield from _objects_in_lines(path, notes)
+        return
+    notes["framing"] = "one JSON document"
+    value, suspicious = read_document(path)
+    try:
+        yield from _objects_in(value, None, suspicious, notes)
+    except ValueError as error:
+        hint = "check the export: one of the two values would be lost"
+        raise InputError(f"not JSON: {error}", hint=hint, place=Place(str(path))) from None
+
+
+def _objects_in_lines(path: Path, notes: dict[str, str]) -> Iterator[Found | Rejection]:
+    """The objects of each line that is not blank; a Rejection for a line that is not strict JSON."""
     decoder = StrictDecoder()
     with path.open("rb") as file:
         for line, raw in enumerate(_raw_lines(file), start=1):
@@ -201,18 +219,30 @@ def read_lines(path: Path) -> Iterator[tuple[int, object] | Rejection]:
             if not content.strip():
                 continue
             try:
-                text = content.decode()
-                value = decoder.decode(text)
+                value = decoder.decode(content.decode())
+                yield from _objects_in(value, line, decoder.suspicious, notes)
             except ValueError as error:
                 yield Rejection(line, "line", _reason(error), excerpt(content.decode(errors="replace")))
-                continue
-            fault = fault_in({"": value}) if decoder.suspicious and not isinstance(value, dict) else None
-            if decoder.suspicious and isinstance(value, dict):
-                fault = fault_in(value)
-            if fault:
-                yield Rejection(line, fault[0], fault[1])
-            else:
-                yield line, value
+
+
+def _objects_in(
+    value: object, line: int | None, suspicious: bool, notes: dict[str, str]
+) -> Iterator[Found | Rejection]:
+    """Take one JSON value apart. Raises ValueError, before anything is yielded, when its envelope is faulty."""
+    left_out = ungrouped_names(value)
+    if left_out:
+        notes["not read"] = "names that hold no objects: " + ", ".join(left_out)
+    if isinstance(value, dict) and value.get("object") == "list" and value.get("has_more") is True:
+        notes["has_more"] = "a list in this file says that more objects follow it: fetch the other pages as well"
+    for ordinal, (item, hint) in enumerate(unwrap(value), start=1):
+        place = ordinal if line is None else line
+        fault = fault_in(item) if suspicious and isinstance(item, dict) else None
+        if not isinstance(item, dict):
+            yield Rejection(place, "object", "not a JSON object", excerpt(str(item)))
+        elif fault:
+            yield Rejection(place, *fault)
+        else:
+            yield Found(place, item, hint)
 
 
 def _raw_lines(file: BinaryIO) -> Iterator[bytes | None]:
@@ -269,7 +299,8 @@ def unwrap(value: object) -> Iterator[tuple[object, str | None]]:
 
     Understands one object, an array, a list response, the data part of an event, `{"resources": {name: object}}`
     and objects whose values are lists of objects. What stands in a list but is no object is yielded all the same,
-    to be rejected; an object of no known shape is one object.
+    to be rejected; an object of no known shape is one object. Raises ValueError for an envelope that is not
+    strict JSON: which of two lists under one name was meant cannot be told.
     """
     if not isinstance(value, dict):
         yield from _members(value, None)
@@ -277,15 +308,20 @@ def unwrap(value: object) -> Iterator[tuple[object, str | None]]:
     own = value.get("object")
     resources = value.get("resources")
     if own == "list" and isinstance(value.get("data"), list):
+        _check_envelope(value)
         yield from _members(value["data"], None)
     elif isinstance(own, dict):
+        _check_envelope(value)
         yield own, None
     elif isinstance(own, str) or isinstance(value.get("id"), str):
         yield value, None
     elif isinstance(resources, dict) and all(isinstance(item, dict) for item in resources.values()):
+        _check_envelope(value)
+        _check_envelope(resources)
         for name, item in resources.items():
             yield item, name
     elif is_grouped(value):
+        _check_envelope(value)
         for name, group in value.items():
             if _is_group(group):
                 yield from _members(group, singular(name))
@@ -305,6 +341,14 @@ def _members(value: object, hint: str | None) -> Iterator[tuple[object, str | No
                 yield item, hint
     else:
         yield value, hint
+
+
+def _check_envelope(value: Json) -> None:
+    """Refuse what `fault_in` never sees, because it stands around the objects and not in one."""
+    if isinstance(value, _TwiceKeyed):
+        raise ValueError("a key stands twice in the object around the records")
+    if any(isinstance(item, _NotANumber) for item in value.values()):
+        raise ValueError("NaN or Infinity in the object around the records")
 
 
 def is_grouped(value: Json) -> bool:

@@ -120,12 +120,14 @@ intents = workspace_table(
     text("intent", key=True),
     text("path"),
     text("owner"),
+    whole("batch", null=True),
     instant("started_at"),
     instant("expires_at"),
     instant("ended_at", null=True),
     Index(None, "workspace", "path"),
 )
-"""Files about to be written, committed before they are; the sweeper touches only ended or expired ones."""
+"""Files about to be written, committed before they are; the sweeper touches only ended or expired ones. `batch` is
+the number that an ingestion reserves for itself, so that its records can carry it before it is accepted."""
 
 statements = workspace_table(
     "statements",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -23,10 +25,8 @@ def create_finding_transitions() -> None:
     )
 
 
-def create_findings() -> None:
-    """Create `findings`."""
-    op.create_table(
-        "findings",
+def _findings_columns() -> list[sa.Column[Any]]:
+    return [
         sa.Column("workspace", TEXT, nullable=False),
         sa.Column("finding", WHOLE, nullable=False),
         sa.Column("reconciliation", TEXT, nullable=False),
@@ -61,6 +61,14 @@ def create_findings() -> None:
         sa.Column("members", WHOLE, nullable=True),
         sa.Column("owner", TEXT, nullable=True),
         sa.Column("deadline", TEXT, nullable=True),
+    ]
+
+
+def create_findings() -> None:
+    """Create `findings`."""
+    op.create_table(
+        "findings",
+        *_findings_columns(),
         sa.CheckConstraint("(kind = 'group') = (members IS NOT NULL)", name=op.f("ck_findings_members")),
         sa.CheckConstraint("detected_at LIKE '____-__-__T__:__:__.______Z'", name=op.f("ck_findings_detected_at")),
         sa.CheckConstraint("due_date LIKE '____-__-__'", name=op.f("ck_findings_due_date")),

@@ -95,6 +95,7 @@ def create_intents() -> None:
         sa.Column("intent", TEXT, nullable=False),
         sa.Column("path", TEXT, nullable=False),
         sa.Column("owner", TEXT, nullable=False),
+        sa.Column("batch", WHOLE, nullable=True),
         sa.Column("started_at", TEXT, nullable=False),
         sa.Column("expires_at", TEXT, nullable=False),
         sa.Column("ended_at", TEXT, nullable=True),

@@ -181,7 +181,7 @@ def test_problems_read_as_place_message_and_hint() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_configuration(text, "conf/tieout.yaml")
     assert str(caught.value) == (
-        "conf/tieout.yaml:31 (reconciliations.invoices-to-payments.passes[0].on.payments): "
+        "conf/tieout.yaml:30 (reconciliations.invoices-to-payments.passes[0].on.payments): "
         "no column 'invoce_ref' in a record that can be a key\n"
         "  hint: did you mean invoice_ref?"
     )
@@ -332,12 +332,10 @@ BOMBS = {
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_is_refused_quickly(text: str) -> None:
     began = time.process_time()
-    try:
-        parse_configuration("\n".join(text.split("\n")), "tieout.yaml")
-    except ConfigError as error:
-        assert len(error.problems) <= MAX_PROBLEMS
-        assert len(str(error)) < 100_000
-    assert time.process_time() - began < 10
+    problems = problems_of(text)
+    assert time.process_time() - began < 5
+    assert len(problems) <= MAX_PROBLEMS
+    assert max(len(str(problem)) for problem in problems) < 2_000
 
 
 def test_reading_loads_nothing_heavy_and_is_quick() -> None:
@@ -402,7 +400,7 @@ SCALARS += [
 
 def mutated(text: str, seed: int) -> str:
     """A text after a few slips of the hand."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     lines = text.splitlines()
     for _ in range(chance.randint(1, 3)):
         spot = chance.randrange(len(lines))
@@ -445,8 +443,11 @@ def attempt(text: str) -> None:
     try:
         assert parse_configuration(text, "tieout.yaml", {}.__getitem__).digest
     except ConfigError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert problem.message
-            assert problem.place.file == "tieout.yaml"
-            assert str(problem).encode("utf-8", "surrogatepass")
+        problems = error.problems
+    else:
+        return
+    assert problems
+    for problem in problems:
+        assert problem.message
+        assert problem.place.file == "tieout.yaml"
+        assert str(problem).encode()

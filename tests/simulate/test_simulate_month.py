@@ -12,11 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from plain_books import BankStatement, ledger, minor, objects, reconciled, rows, statements
 
 from tieout.core.config import parse_configuration
 from tieout.model.errors import UsageError
 from tieout.simulate.month import simulate_month
+from tieout.simulate.plain_books import BankStatement, ledger, minor, objects, reconciled, rows, statements
 from tieout.simulate.world import Truth, World
 
 SEEDS = (1, 7, 2026)

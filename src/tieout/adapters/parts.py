@@ -46,7 +46,7 @@ def begin(connection: Connection, workspace: str, now: datetime, *, batch: bool 
         "workspace": workspace,
         "intent": intent,
         "path": intent,
-        "owner": _owner(),
+        "owner": process_owner(),
         "batch": number,
         "started_at": instant_text(now),
         "expires_at": instant_text(now + INTENT_LEASE),
@@ -170,7 +170,7 @@ def sweep(connection: Connection, workspace: str, parts_directory: Path, now: da
     removed = []
     query = select(intents).where(intents.c.workspace == workspace, intents.c.intent.in_(sorted(present)))
     for row in connection.execute(query).all():
-        if row.ended_at is None and row.expires_at > instant_text(now) and _alive(row.owner):
+        if row.ended_at is None and row.expires_at > instant_text(now) and owner_alive(row.owner):
             continue
         directory = parts_directory / row.path
         prefix = f"{row.intent}/"
@@ -188,12 +188,13 @@ def sweep(connection: Connection, workspace: str, parts_directory: Path, now: da
     return removed
 
 
-def _owner() -> str:
+def process_owner() -> str:
+    """This process, as intents and leases name it."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _alive(owner: str) -> bool:
-    """Whether an intent's process may still be at work; on another host nobody can tell, so it counts as alive."""
+def owner_alive(owner: str) -> bool:
+    """Whether the process behind an intent or a lease may still be at work; on another host nobody can tell, so it counts as alive."""
     host, _, process = owner.rpartition(":")
     if host != socket.gethostname():
         return True

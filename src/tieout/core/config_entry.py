@@ -19,14 +19,14 @@ from tieout.core.config_schema_source import MAX_PATTERN_CHARACTERS
 from tieout.core.config_shape import Path, is_secret_key, nearest, quoted
 
 MAX_REPEAT: Final = 1_000
-"""RE2's limit for one counted repetition."""
+"""RE2's limit for counted repetitions, nested ones multiplied."""
 
 _MACHINE_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
 _ENV_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _FILE_REFERENCE = re.compile(r"file:[^\x00-\x1f]+")
 _SECRET_VALUE = re.compile(r"(sk|rk)_(live|test)_|whsec_|-----BEGIN |://[^/@\s:]*:[^/@\s]+@")
 _BEYOND_RE2 = re.compile(r"\(\?(?!P<[A-Za-z_]|:|[imsU]+[):])|[*+?}]\+")
-_REPEAT = re.compile(r"\{([0-9]*),?([0-9]*)\}")
+_REPEAT = re.compile(r"\{(?P<least>[0-9]{1,9})(,(?P<most>[0-9]{0,9}))?\}|.", re.DOTALL)
 
 _NEEDS_SOURCE = ("pattern", "map", "format", "decimal", "negate", "minor")
 _REFERENCE_HINT = "use env:NAME or file:PATH, and keep the secret itself out of this file"
@@ -103,8 +103,24 @@ def _beyond_re2(pattern: str) -> str:
     found = _BEYOND_RE2.search(bare)
     if found:
         return repr(bare[found.start() : found.start() + 3])
-    counts = [int(count[:9]) for pair in _REPEAT.findall(bare) for count in pair if count]
-    return f"a repetition over {MAX_REPEAT}" if any(count > MAX_REPEAT for count in counts) else ""
+    return f"a repetition over {MAX_REPEAT}" if _most_repeated(bare) > MAX_REPEAT else ""
+
+
+def _most_repeated(bare: str) -> int:
+    """The largest counted repetition, where one inside another multiplies; escapes and classes are blanked."""
+    levels, last = [1], 1
+    for token in _REPEAT.finditer(bare):
+        if token[0] == "(":
+            levels.append(1)
+            last = 1
+        elif token[0] == ")" and len(levels) > 1:
+            last = levels.pop()
+        elif token["least"]:
+            last *= max(int(count) for count in (token["least"], token["most"]) if count)
+        else:
+            last = 1
+        levels[-1] = max(levels[-1], last)
+    return max(levels)
 
 
 def zone_fault(zone: object) -> Iterator[Fault]:

@@ -83,7 +83,8 @@ def _look_alike_number(book: Book, victims: Victims) -> None:
         book.record("F7", what, INVOICES, (invoice.id, line.reference), money, NO_TRANSFER, action)
         bank = ("bank", layout.bank_file(book, line.currency))
         code = ("MISSING_INVOICE", INVOICES_TO_TRANSFERS)
-        book.record("F7", what, bank, (line.reference, invoice.id), money, code, action)
+        ids = (line.reference, line.about or "", invoice.id)
+        book.record("F7", what, bank, ids, money, code, action)
 
 
 def _deposit(book: Book, payout: Payout) -> BankLine:
@@ -147,11 +148,23 @@ def _own_movement(book: Book, payout: Payout) -> Movement:
     return next(movement for movement in book.movements if movement.id == payout.transaction)
 
 
+def _paid_out(book: Book, payout: Payout) -> list[Movement]:
+    """The movements that a payout paid out, without its own."""
+    inside = (movement for movement in book.movements if movement.payout == payout.id)
+    return [movement for movement in inside if movement.type != "payout"]
+
+
+def _only_charges(book: Book, payout: Payout) -> bool:
+    """Whether nothing was taken back in it: what does not add up is then one residual, not a question of signs."""
+    return all(movement.type == "charge" for movement in _paid_out(book, payout))
+
+
 def _detail_residual(book: Book, payouts: list[Payout]) -> None:
     """F3: the payout is two minor units less than its transactions."""
-    if not payouts:
+    payout = next((payout for payout in payouts if _only_charges(book, payout)), None)
+    if payout is None:
         return
-    payout = payouts.pop()
+    payouts.remove(payout)
     payout.amount += 2
     _own_movement(book, payout).amount -= 2
     _deposit(book, payout).amount += 2
@@ -164,9 +177,8 @@ def _detail_residual(book: Book, payouts: list[Payout]) -> None:
 def _detail_without_payout(book: Book, payouts: list[Payout]) -> None:
     """F1: one transaction of a payout lost the payout's id; what is left does not add up to the payout."""
     for payout in payouts:
-        inside = [movement for movement in book.movements if movement.payout == payout.id]
-        charged = [movement for movement in inside if movement.type == "charge"]
-        if len(charged) < 2:
+        charged = [movement for movement in _paid_out(book, payout) if movement.type == "charge"]
+        if len(charged) < 2 or not _only_charges(book, payout):
             continue
         payouts.remove(payout)
         lost = charged[0]

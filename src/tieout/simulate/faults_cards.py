@@ -160,8 +160,10 @@ def _other_currency(book: Book, victims: Victims) -> None:
         book.open_case()
         what = f"charged in {charge.currency}, invoiced in {invoice.currency}"
         code = ("CURRENCY_MISMATCH", INVOICES_TO_CHARGES)
-        ids = (invoice.id, charge.id)
-        book.record("F3", what, INVOICES, ids, _money(invoice), code, "refund and charge in the invoice's currency")
+        action = "refund and charge in the invoice's currency"
+        book.record("F3", what, INVOICES, (invoice.id, charge.id), _money(invoice), code, action)
+        charged = (charge.amount, charge.currency)
+        book.record("F3", what, CHARGES, (charge.id, invoice.id), charged, code, action)
 
 
 def _late_charge(book: Book, victims: Victims) -> None:

@@ -142,7 +142,7 @@ class StripeObject:
         found |= {name: self.value.get(name) for name in extras.plain}
         found |= {name: self.id_of(name) for name in extras.ids}
         found |= {name: self.instant(name) for name in extras.instants}
-        found |= {name: self.money(name) for name in extras.money}
+        found |= {name if self.currency else f"{name}_minor": self.money(name) for name in extras.money}
         found |= more
         kept = {name: value for name, value in found.items() if value is not None and value not in ("", {}, [])}
         return canonical(kept) if kept else None

@@ -21,7 +21,8 @@
   smallest unit, those of tools that store its objects often in the largest.
 - A link is an id; where Stripe expanded it to an object, that object's id. An invoice or customer that the object
   does not name is taken from its metadata: `invoice_id`; `workspace_id`, `customer` or `customer_id`.
-- `attributes` keeps the metadata and the fields of EXTRAS; money in them is decimal text in major units.
+- `attributes` keeps the metadata and the fields of EXTRAS; money in them is decimal text in major units, or, where
+  no currency is known, the integer under a name that ends in `_minor`.
 - An event also yields the object it carries, where that has a type and an id, as a draft with the event's instant
   as its version: an event stream alone keeps the current state. Where the event says that this very object was
   deleted (`customer.deleted`), and where an object says so itself, its status is `deleted`.
@@ -77,7 +78,7 @@ EXTRAS: Final = {
         ids=("payment_intent",),
         money=("amount_due", "amount_paid", "amount_remaining", "ending_balance", "starting_balance", "subtotal",
                "tax"),
-        instants=("created", "due_date", "period_end", "period_start"),
+        instants=("due_date", "period_end", "period_start"),
     ),
     "payment_intent": Extras(
         plain=("cancellation_reason", "livemode", "receipt_email", "statement_descriptor"),
@@ -88,7 +89,6 @@ EXTRAS: Final = {
         plain=("automatic", "failure_code", "failure_message", "livemode", "method", "reconciliation_status",
                "source_type", "statement_descriptor", "trace_id"),
         ids=("balance_transaction", "destination", "failure_balance_transaction", "original_payout", "reversed_by"),
-        instants=("created",),
     ),
     "refund": Extras(
         plain=("failure_reason", "receipt_number"),

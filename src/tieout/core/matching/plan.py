@@ -29,8 +29,9 @@ OUTPUTS = {
 """Outputs of the plan, and the dataset each becomes a part of."""
 
 
-def match_plan(reconciliation: ReconciliationConfig, run: int, *, opening: bool) -> Plan:
-    """Decide a reconciliation over its inputs; `opening` tells whether a closed run stands before this one.
+def match_plan(reconciliation: ReconciliationConfig, run: int, *, opening: bool, complete: bool = False) -> Plan:
+    """Decide a reconciliation over its inputs; `opening` tells whether a closed run stands before this one, and
+    `complete` asks for all single breaks rather than for those that moved since the opening.
 
     Outputs: see OUTPUTS. Measures: `movements`, `lanes`, `codes` (proof.py) and `breaks`, `converged`, `groups`
     (what findings are projected from).
@@ -53,7 +54,7 @@ def match_plan(reconciliation: ReconciliationConfig, run: int, *, opening: bool)
     steps += delta_steps(opening=opening)
     steps += proof_steps(names, opening=opening, paired=paired)
     steps += hash_steps(opening=opening, paired=paired)
-    steps += _finding_steps(opening=opening)
+    steps += _finding_steps(opening=opening, complete=complete)
     parameters = side_parameters(reconciliation) | {
         "run": run,
         "grace_days": reconciliation.grace_days,
@@ -89,10 +90,11 @@ FINDING_COLUMNS = (
 """Columns of the measures `breaks` and `converged`, in order."""
 
 
-def _finding_steps(*, opening: bool) -> tuple[Step, ...]:
+def _finding_steps(*, opening: bool, complete: bool) -> tuple[Step, ...]:
     """What the control plane needs: single breaks that are new or changed, those that converged, and groups."""
     columns = ", ".join(FINDING_COLUMNS)
-    breaks = f"SELECT {columns} FROM open_items_written WHERE NOT grouped ORDER BY side, native_id, occurrence"
+    relation = "settled" if complete else "open_items_written"
+    breaks = f"SELECT {columns} FROM {relation} WHERE NOT grouped ORDER BY side, native_id, occurrence"
     groups = """
         SELECT code, side, currency, count(*), sum(abs(open_minor)::DECIMAL(38,0)), min(due_date), min(effective_date)
         FROM settled WHERE grouped GROUP BY ALL ORDER BY ALL"""

@@ -30,10 +30,15 @@ EARLIER = {
 
 
 def batch_refs(connection: Connection, workspace: str, sources: Collection[str]) -> tuple[BatchRef, ...]:
-    """The accepted batches of some sources as a manifest names them, in order."""
+    """The accepted batches of some sources as a manifest names them, in order; those that kept no row say nothing."""
     query = (
         select(batches)
-        .where(batches.c.workspace == workspace, batches.c.state == "accepted", batches.c.source.in_(sorted(sources)))
+        .where(
+            batches.c.workspace == workspace,
+            batches.c.state == "accepted",
+            batches.c.source.in_(sorted(sources)),
+            batches.c.accepted + batches.c.superseding + batches.c.stale > 0,
+        )
         .order_by(batches.c.batch)
     )
     return tuple(

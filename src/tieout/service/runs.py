@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -426,7 +426,11 @@ class _Run:
         if rows:
             change.connection.execute(insert(proofs), rows)
         manifest = self.ground.manifest
-        kept = {"manifest": json.loads(manifest.as_json()), "parts": self.ground.inputs}
+        kept = {
+            "manifest": json.loads(manifest.as_json()),
+            "parts": self.ground.inputs,
+            "rules": asdict(self.config),
+        }
         where = (runs.c.workspace == self.unit.workspace, runs.c.run == run)
         values = {
             "state": "closed",

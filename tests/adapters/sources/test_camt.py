@@ -346,6 +346,15 @@ class TestRefusals:
         with pytest.raises(InputError, match="not well-formed"):
             read(write("<a>" * 10_000))
 
+    def test_deep_nesting_inside_an_entry_harms_nothing(self, write: Writer) -> None:
+        deep = "<a>" * 200 + "</a>" * 200
+        rows, _ = read(write(document(entry(more=f"<Sts>BOOK</Sts>{deep}"))))
+        assert rows[0]["amount"] == "1.00"
+
+    def test_statement_inside_a_statement_is_no_entry(self, write: Writer) -> None:
+        rows, reading = read(write(document(entry() + "<Rpt><Id>X</Id></Rpt>" + entry())))
+        assert (len(rows), len(reading.statements)) == (2, 1)
+
     def test_unlimited_padding(self, write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(camt, "HELD_BYTES", 100_000)
         with pytest.raises(InputError, match="no statement entry within"):

@@ -144,7 +144,7 @@ def _walk(events: Iterable[tuple[str, Element]], source: _HeldBytes, path: Path,
                 entry.add_detail(element)
         elif local_name(element) == "Bal":
             statement.add_balance(element)
-        else:
+        elif local_name(element) == "Ntry":
             statement.take_header_before(element)
             result = entry.finish(element, statement.account)
             statement.add_entry(result)

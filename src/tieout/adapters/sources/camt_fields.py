@@ -18,6 +18,9 @@ AMOUNT_CHARACTERS = 40
 EXACT = Context(prec=120)
 """Adds amounts of up to AMOUNT_CHARACTERS without ever rounding."""
 
+DEPTH = 24
+"""Levels below an element that are looked at; ISO 20022 nests half as deep, a hostile document thousands."""
+
 SIGNS = {"CRDT": 1, "DBIT": -1}
 """Credit debit indicator to the sign of its amount."""
 
@@ -35,9 +38,9 @@ class Fields:
 
     def __init__(self, element: Element):
         self._texts: dict[str, list[str]] = {}
-        self._gather(element, "")
+        self._gather(element, "", DEPTH)
 
-    def _gather(self, element: Element, prefix: str) -> None:
+    def _gather(self, element: Element, prefix: str, depth: int) -> None:
         for child in element:
             path = prefix + local_name(child)
             text = child.text
@@ -46,8 +49,8 @@ class Fields:
             currency = child.get("Ccy")
             if currency:
                 self._texts.setdefault(f"{path}@Ccy", []).append(currency)
-            if len(child):
-                self._gather(child, f"{path}/")
+            if depth and len(child):
+                self._gather(child, f"{path}/", depth - 1)
 
     def first(self, *paths: str) -> str | None:
         """The first text of the first of these paths that has any, without surrounding white space."""

@@ -86,7 +86,10 @@ def read_dialect(path: Path, settings: Mapping[str, object], file: str) -> Diale
             inferred["header"] = f"line {first.line + 1}"
     if first.line > 0:
         inferred["skipped"] = f"{first.line} line{'s' if first.line > 1 else ''} before the table"
-    sample = [row.fields for row in data if len(row.fields) == len(names) and not row.is_blank]
+    # Joined exports repeat the header between rows; there it is a row that gets quarantined, and no evidence.
+    header = first.fields if has_header else ()
+    kept = (row for row in data if len(row.fields) == len(names) and not row.is_blank)
+    sample = [row.fields for row in kept if row.fields != header]
     sample += _probes(path, grammar(delimiter, quote), len(names)) if not is_whole else []
     return Dialect(delimiter, quote, names, skip, has_header, tuple(sample), inferred)
 
@@ -218,7 +221,9 @@ def _probes(path: Path, dialect: Grammar, width: int) -> list[tuple[str, ...]]:
     size = path.stat().st_size
     found: list[tuple[str, ...]] = []
     with path.open("rb") as opened:
-        for start in (size // 2, max(size - PROBE_BYTES, 0)):
+        middle = max(size // 2, HEAD_BYTES)
+        # The samples must not overlap: a row seen twice would make its id look repeated.
+        for start in (middle, max(size - PROBE_BYTES, middle + PROBE_BYTES)):
             opened.seek(start)
             lines = LINE_END.split(opened.read(PROBE_BYTES))[1:-1]
             for line in lines[: SAMPLE_ROWS // 4]:

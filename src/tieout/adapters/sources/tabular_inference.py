@@ -93,6 +93,7 @@ class _Search:
         self._native_id()
         for role in _PLAIN_ROLES:
             self._plain(role)
+        self._text_by_content()
         if kind is None and "kind" not in self.declared.origins:
             self.found.kind, why = self._kind()
             self.found.said["kind"] = f"{self.found.kind}: {why}"
@@ -191,7 +192,7 @@ class _Search:
         for column in self._free("sign") + others:
             words = Counter(cell.strip().lower() for cell in column.filled)
             known = sum(count for word, count in words.items() if word in DEBIT_WORDS | CREDIT_WORDS)
-            if column is amount or not known or known * 10 < words.total() * 9:
+            if column is amount or not known or known * 2 < words.total():
                 continue
             if any(word in DEBIT_WORDS for word in words):
                 return column
@@ -273,6 +274,16 @@ class _Search:
             chosen = [column for column in self.columns if column in columns and _stem(column) == stem]
         said = " ".join(repr(column.name) for column in chosen[:4]) + (" …" if len(chosen) > 4 else "")
         self._take(name, Origin(columns=tuple(chosen)), f"column{'s' if len(chosen) > 1 else ''} {said}")
+
+    def _text_by_content(self) -> None:
+        """Where no header names the description: the unnamed column with the longest words."""
+        if not self._is_open("description"):
+            return
+        unnamed = [one for one in self.columns if one.name not in self.used and not roles_of(one.name)]
+        lengths = {one.name: sum(sum(map(str.isalpha, cell)) for cell in one.cells) for one in unnamed}
+        column = max(unnamed, key=lambda one: lengths[one.name], default=None)
+        if column is not None and lengths[column.name] >= 8 * len(column.cells):
+            self._take("description", Origin(columns=(column,)), f"column {column.name!r}, the longest text")
 
     def _is_statement(self) -> bool:
         origin = self.found.origins.get("amount") or self.declared.origins.get("amount")

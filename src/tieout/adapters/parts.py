@@ -94,7 +94,7 @@ def publish(connection: Connection, workspace: str, intent: str, settled: Iterab
     rows = [
         {
             "workspace": workspace,
-            "part": f"{intent}/{part.draft.path.name}",
+            "part": _name(intent, part.draft.path),
             "dataset": part.draft.dataset,
             "batch": part.draft.batch,
             "reconciliation": part.draft.reconciliation,
@@ -103,7 +103,7 @@ def publish(connection: Connection, workspace: str, intent: str, settled: Iterab
             "rows": part.draft.rows,
             "bytes": part.size,
             "sha256": part.sha256,
-            "path": f"{intent}/{part.draft.path.name}" if part.segment is None else None,
+            "path": _name(intent, part.draft.path) if part.segment is None else None,
             "segment": part.segment,
             "totals": json.dumps(part.draft.totals, sort_keys=True),
             "state": "visible",
@@ -114,6 +114,11 @@ def publish(connection: Connection, workspace: str, intent: str, settled: Iterab
     if rows:
         connection.execute(insert(parts), rows)
     end(connection, workspace, intent, now)
+
+
+def _name(intent: str, path: Path) -> str:
+    """A part's name: its path from the intent's directory on."""
+    return "/".join(path.parts[path.parts.index(intent) :])
 
 
 def end(connection: Connection, workspace: str, intent: str, now: datetime) -> None:
@@ -179,7 +184,8 @@ def sweep(connection: Connection, workspace: str, parts_directory: Path, now: da
                 select(parts.c.path).where(parts.c.workspace == workspace, parts.c.path.startswith(prefix))
             )
         )
-        leftovers = [entry for entry in sorted(directory.iterdir()) if f"{prefix}{entry.name}" not in kept]
+        files = sorted(entry for entry in directory.rglob("*") if not entry.is_dir())
+        leftovers = [entry for entry in files if _name(row.intent, entry) not in kept]
         for entry in leftovers:
             entry.unlink()
         if not kept:
@@ -194,7 +200,7 @@ def process_owner() -> str:
 
 
 def owner_alive(owner: str) -> bool:
-    """Whether the process behind an intent or a lease may still be at work; on another host nobody can tell, so it counts as alive."""
+    """Whether the process behind an intent or a lease may still be at work; on another host nobody can tell."""
     host, _, process = owner.rpartition(":")
     if host != socket.gethostname():
         return True

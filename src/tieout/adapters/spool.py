@@ -47,6 +47,18 @@ def rejections_query(rejections: Sequence[Rejection], spool: Path) -> DraftQuery
     return DraftQuery(sql, {"spool": str(spool)})
 
 
+def ids_query(ids: Sequence[str], spool: Path) -> DraftQuery:
+    """Some native ids as a relation (native_id); written to `spool` where there are any."""
+    if not ids:
+        return DraftQuery("SELECT NULL::VARCHAR AS native_id WHERE false")
+    with spool.open("wb") as file:
+        for native_id in ids:
+            file.write(orjson.dumps({"native_id": native_id}))
+            file.write(b"\n")
+    sql = "SELECT * FROM read_json($ids, format = 'newline_delimited', columns = {native_id: 'VARCHAR'})"
+    return DraftQuery(sql, {"ids": str(spool)})
+
+
 def _write(chunks: Iterator[DraftChunk], spool: Path) -> set[str]:
     present: set[str] = set()
     with spool.open("wb") as file:

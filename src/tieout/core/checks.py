@@ -14,8 +14,8 @@ from tieout.model.money import decimal_text
 from tieout.model.plan import Columns, Plan, Row, Step
 from tieout.model.record import RECORD_COLUMNS
 
-KNOWN_COLUMNS: Columns = (("native_id", "VARCHAR"),)
-"""Native customer ids of the source that the key map knows."""
+CUSTOMER_GRACE_DAYS = 1
+"""How long a new customer may be unknown to the key map: a day, since maps are delivered nightly."""
 
 SOURCE_BREAK_COLUMNS: Columns = (
     ("code", "VARCHAR"),
@@ -32,7 +32,8 @@ SOURCE_BREAK_COLUMNS: Columns = (
 def check_plan(*, customers: bool, group_over: int) -> Plan:
     """One source's own breaks. Output `source_breaks`; measures `singles` (rows to show) and `crowds` (code, rows).
 
-    Inputs: `records`, `contested`, and `known` customer ids. `customers` tells whether the source declares them.
+    Inputs: `records`, `contested`, and the relation `known` of customer ids that the key map has (native_id).
+    `customers` tells whether the source declares customers.
     """
     repeated = """
         SELECT 'DUPLICATE_ID' AS code, kind, native_id, count(*) AS rows, min(currency) AS currency,
@@ -57,7 +58,7 @@ def check_plan(*, customers: bool, group_over: int) -> Plan:
         Step("crowds", f"{crowds} ORDER BY code", "measure"),
         Step("singles", singles, "measure"),
     )
-    inputs = {"records": RECORD_COLUMNS, "contested": CONTESTED_COLUMNS, "known": KNOWN_COLUMNS}
+    inputs = {"records": RECORD_COLUMNS, "contested": CONTESTED_COLUMNS}
     return Plan(steps, {"group_over": group_over}, inputs)
 
 
@@ -71,22 +72,22 @@ def disputes_plan() -> Plan:
 
 
 def source_drafts(
-    name: str, source: str, singles: Iterable[Row], crowds: Iterable[Row], as_of: date, grace_days: int
+    name: str, source: str, singles: Iterable[Row], crowds: Iterable[Row], as_of: date
 ) -> list[FindingDraft]:
     """Findings of a source's own breaks; crowded codes become one group finding each."""
     names = [column for column, _ in SOURCE_BREAK_COLUMNS]
-    drafts = [_single(name, source, dict(zip(names, row, strict=True)), as_of, grace_days) for row in singles]
+    drafts = [_single(name, source, dict(zip(names, row, strict=True)), as_of) for row in singles]
     for code, members in crowds:
         drafts.append(_crowd(name, Code[str(code)], int(str(members))))
     return drafts
 
 
-def _single(name: str, source: str, row: Mapping[str, object], as_of: date, grace_days: int) -> FindingDraft:
+def _single(name: str, source: str, row: Mapping[str, object], as_of: date) -> FindingDraft:
     code = Code[str(row["code"])]
     currency = None if row["currency"] is None else str(row["currency"])
     amount = None if row["amount_minor"] is None or currency is None else int(str(row["amount_minor"]))
     day = row["effective_date"] if isinstance(row["effective_date"], date) else None
-    due = day + timedelta(days=grace_days) if code is Code.UNRESOLVED_CUSTOMER and day is not None else None
+    due = day + timedelta(days=CUSTOMER_GRACE_DAYS) if code is Code.UNRESOLVED_CUSTOMER and day is not None else None
     said = {"id": row["native_id"], "kind": row["kind"], "records": row["rows"]}
     if amount is not None and currency is not None:
         said |= {"amount": decimal_text(amount, currency), "currency": currency}
@@ -124,16 +125,39 @@ def _crowd(name: str, code: Code, members: int) -> FindingDraft:
     )
 
 
-def gap_draft(name: str, source: str, row: Mapping[str, object]) -> FindingDraft:
-    """A statement whose opening plus lines is not its closing, or that does not open where the last one closed.
+def statement_gaps(name: str, source: str, rows: Iterable[Mapping[str, object]]) -> list[FindingDraft]:
+    """Findings of bank statements (rows of the control plane's `statements`) that do not tie or do not join.
 
-    `row`: account, currency, statement_id, expected_minor, actual_minor, batch, day, and `what` in words.
+    A statement ties when opening + lines = closing. Consecutive statements of an account join when one opens where
+    the last closed; those whose bank gives no period cannot be ordered and are not compared.
     """
+    drafts: list[FindingDraft] = []
+    accounts: dict[tuple[str, str], dict[tuple[str, str], Mapping[str, object]]] = {}
+    for row in rows:
+        by_period = accounts.setdefault((str(row["account"]), str(row["currency"])), {})
+        by_period.setdefault((str(row["from_date"] or ""), str(row["statement_id"])), row)
+    for _, by_period in sorted(accounts.items()):
+        previous: Mapping[str, object] | None = None
+        for (from_date, _), row in sorted(by_period.items()):
+            if row["gap_minor"]:
+                closing, gap = int(str(row["closing_minor"])), int(str(row["gap_minor"]))
+                drafts.append(gap_draft(name, source, row, "its lines do not add up", closing - gap, closing))
+            if previous is not None and from_date and from_date > str(previous["to_date"] or previous["from_date"]):
+                expected, actual = previous["closing_minor"], row["opening_minor"]
+                if expected is not None and actual is not None and expected != actual:
+                    what = f"it does not open where {previous['statement_id']} closed"
+                    drafts.append(gap_draft(name, source, row, what, int(str(expected)), int(str(actual))))
+            if from_date:
+                previous = row
+    return drafts
+
+
+def gap_draft(name: str, source: str, row: Mapping[str, object], what: str, expected: int, actual: int) -> FindingDraft:
+    """The finding of one statement: `what` is wrong in words, and the balance expected and found (minor units)."""
     currency = str(row["currency"])
-    expected, actual = int(str(row["expected_minor"])), int(str(row["actual_minor"]))
     gap = actual - expected
     return FindingDraft(
-        fingerprint=fingerprint(name, Code.BALANCE_GAP, row["account"], currency, row["statement_id"], row["what"]),
+        fingerprint=fingerprint(name, Code.BALANCE_GAP, row["account"], currency, row["statement_id"], what),
         code=Code.BALANCE_GAP,
         state=state_at(None, date.max),
         severity=severity_of(Code.BALANCE_GAP, gap, currency, SeverityThresholds()),
@@ -154,7 +178,7 @@ def gap_draft(name: str, source: str, row: Mapping[str, object]) -> FindingDraft
                 "currency": currency,
             }
         },
-        evidence={"what": row["what"], "gap": decimal_text(gap, currency)},
+        evidence={"what": f"statement {row['statement_id']}: {what}", "gap": decimal_text(gap, currency)},
         batch=int(str(row["batch"])),
     )
 

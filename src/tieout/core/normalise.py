@@ -31,14 +31,17 @@ _PLAIN_DECIMAL = r"[+-]?[0-9]{1,22}(\.[0-9]{1,12}0*)?"
 _TWO_DECIMALS = r"[+-]?[0-9]{1,15}(\.[0-9]{1,2})?"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z"
+_OBSERVED = "getvariable('observed_us')::BIGINT"
 _LANE = "9223372036854775807::UHUGEINT"
 
 
-def normalise_plan(source: str, batch: int, present: Collection[str], *, derived_ids: bool) -> Plan:
-    """The plan that turns the relation `drafts` into the output `staged` (STAGED_COLUMNS) and its measures.
+def normalise_plan(
+    source: str, batch: int, present: Collection[str], *, derived_ids: bool, observed_us: int = 0
+) -> Plan:
+    """The plan that turns the relation `drafts` into the output `staged` (STAGED_COLUMNS).
 
-    `present` are the draft columns the relation has. Measures: `totals` (faulty, currency, rows, sum of
-    amount_minor as DECIMAL) and `identities` (rows without fault, distinct id_hash).
+    `present` are the draft columns the relation has; `observed_us` the version (microseconds since 1970) of rows
+    whose source does not version them: when the delivery was observed, where the user said so.
     """
     there = set(present)
     typed = Step("typed", _typed_sql(there), "view")
@@ -46,8 +49,13 @@ def normalise_plan(source: str, batch: int, present: Collection[str], *, derived
     staged = Step("staged", _staged_sql(there, derived_ids), "output")
     return Plan(
         steps=(typed, named, staged),
-        parameters={"source": source, "batch": batch, "max_minor": MAX_MINOR, "money_kinds": list(MONEY_KINDS)},
-        inputs={},
+        parameters={
+            "source": source,
+            "batch": batch,
+            "max_minor": MAX_MINOR,
+            "money_kinds": list(MONEY_KINDS),
+            "observed_us": observed_us,
+        },
     )
 
 
@@ -100,7 +108,7 @@ def _typed_sql(present: set[str]) -> str:
         SELECT line, {", ".join(f"d.{identifier(column)}" for column in ("kind", *_TEXT_COLUMNS))}, d.exponent,
             d.native_id AS given_id, d.currency, d.version AS version_text, d.date AS date_text, d.time AS time_text,
             d.amount AS amount_text, d.fee AS fee_text, d.net AS net_text,
-            {_version_sql() if "version" in present else "0::BIGINT"} AS version,
+            {_version_sql() if "version" in present else _OBSERVED} AS version,
             {_day_sql("date") if "date" in present else "NULL::DATE"} AS given_date,
             {_instant_sql("time") if "time" in present else "NULL::TIMESTAMP"} AS occurred_at,
             {money("amount")} AS amount_minor, {money("fee")} AS fee_minor, {money("net")} AS net_minor
@@ -144,8 +152,8 @@ def _instant_sql(column: str) -> str:
 
 
 def _version_sql() -> str:
-    """A source's version as a number: as it stands, or microseconds since 1970 of an instant; 0 where none."""
-    return f"""CASE WHEN d.version IS NULL THEN 0
+    """A source's version as a number: as it stands, or microseconds since 1970 of an instant."""
+    return f"""CASE WHEN d.version IS NULL THEN {_OBSERVED}
         WHEN regexp_full_match(d.version, '[0-9]{{1,18}}') THEN CAST(d.version AS BIGINT)
         ELSE epoch_us({_instant_sql("version")}) END"""
 
@@ -158,7 +166,7 @@ def _named_sql(present: set[str], derived_ids: bool) -> str:
     """
     facts = ("account", "date_text", "amount_minor", "currency", "reference", "counterparty", "description", "kind")
     derived = f"'line:' || md5({_encoded(facts)})"
-    ordinal = f"row_number() OVER (PARTITION BY given_id IS NULL, {', '.join(facts)} ORDER BY line)"
+    ordinal = f"row_number() OVER (PARTITION BY given_id IS NULL, {', '.join(facts)} ORDER BY line, attributes)"
     native_id = f"coalesce(given_id, {derived} || ':' || {ordinal})" if derived_ids else "given_id"
     return f"""
         SELECT *, {native_id} AS native_id, coalesce(given_date, occurred_at::DATE) AS effective_date,
@@ -174,6 +182,8 @@ def _fault_sql(present: set[str], derived_ids: bool) -> str:
         return f"WHEN {condition} THEN concat({parts})"
 
     is_money = "list_contains(getvariable('money_kinds'), kind)"
+    if "status" in present:
+        is_money += " AND status IS DISTINCT FROM 'deleted'"  # a tombstone carries no amount, and supersedes
     moneys = [column for column in ("amount", "fee", "net") if column in present]
     checks = [fault("kind", "kind IS NULL", "the row does not say what it is: declare the source''s kind")]
     if not derived_ids:

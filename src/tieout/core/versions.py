@@ -40,7 +40,8 @@ def classify_plan() -> Plan:
 
     Inputs: `staged`, `prior` (the source's record parts of accepted batches). Outputs: `records` (the versions to
     keep), `contested` (identities with several versions from now on). Measures: `outcomes` (outcome,
-    currency, rows, sum of minor units) and `duplicates` (earlier batch, rows).
+    currency, rows, sum of minor units) and `duplicates` (earlier batch, rows) and
+    `undated` (rows that differ from a known version although both carry the same source version).
     """
     steps = (
         Step("arriving", _arriving_sql()),
@@ -51,6 +52,7 @@ def classify_plan() -> Plan:
         Step("outcomes", _outcomes_sql(), "measure"),
         Step("duplicates", "SELECT of_batch, count(*) FROM judged WHERE outcome = 'duplicate' GROUP BY 1 ORDER BY 1",
              "measure"),
+        Step("undated", "SELECT count(*) FROM judged WHERE undated", "measure"),
         Step("digests", """
             SELECT coalesce(sum(digest_a::DECIMAL(38,0)), 0), coalesce(sum(digest_b::DECIMAL(38,0)), 0)
             FROM judged WHERE outcome <> 'duplicate'""", "measure"),
@@ -106,7 +108,8 @@ def _judged_sql() -> str:
                  WHEN r.rank > 1 THEN 'stale'
                  WHEN g.top IS NULL THEN 'accepted'
                  WHEN (r.version, r.digest_a, r.digest_b) > g.top THEN 'superseding'
-                 ELSE 'stale' END AS outcome
+                 ELSE 'stale' END AS outcome,
+            r.repeat = 1 AND f.of_batch IS NULL AND g.top IS NOT NULL AND g.top[1] = r.version AS undated
         FROM ranked AS r
         LEFT JOIN first_seen AS f ON f.kind = r.kind AND f.native_id = r.native_id AND f.occurrence = r.placed
             AND f.digest_a = r.digest_a AND f.digest_b = r.digest_b

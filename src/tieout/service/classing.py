@@ -4,21 +4,29 @@ and `withdrawal`, which read a delivery for the first time and again."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, select
 
 from tieout.adapters.engine.duckdb import DuckEngine
-from tieout.adapters.store.tables import batch_duplicates, batch_totals, batches, statements
+from tieout.adapters.parts import part_paths
+from tieout.adapters.store.tables import (
+    batch_duplicates,
+    batch_totals,
+    batches,
+    configurations,
+    parts,
+    statements,
+)
 from tieout.core.versions import classify_plan, overlap_plan
 from tieout.model.dataset import DraftPart
 from tieout.model.money import EXPONENTS, decimal_text, parse_decimal
 from tieout.model.record import Statement
-from tieout.service.staging import Staged, write_quarantine
-from tieout.service.unit import Change
+from tieout.service.staging import ReadingOptions, Staged, write_quarantine
+from tieout.service.unit import Change, Unit
 
 OUTCOMES = ("accepted", "duplicate", "superseding", "stale", "quarantined")
 
@@ -28,7 +36,10 @@ Totals = dict[str, dict[str, tuple[int, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A staged file sorted: the parts to publish, counts and totals per outcome, and whose rows were repeated."""
+    """A staged file sorted: the parts to publish, counts and totals per outcome, and whose rows were repeated.
+
+    `undated` counts rows that differ from what is known although nothing tells which of the two is later.
+    """
 
     drafts: tuple[DraftPart, ...]
     counts: Mapping[str, int]
@@ -37,6 +48,7 @@ class Classified:
     digests: tuple[int, int]
     quarantine_paths: tuple[Path, ...] = ()
     read_totals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    undated: int = 0
 
 
 def classify(engine: DuckEngine, staged: Staged, prior: Sequence[Path], batch: int, directory: Path) -> Classified:
@@ -48,6 +60,7 @@ def classify(engine: DuckEngine, staged: Staged, prior: Sequence[Path], batch: i
     totals: Totals = {}
     duplicates: dict[int, int] = {}
     digests = staged.digests
+    undated = 0
     good = staged.rows - staged.faulty
     if staged.faulty == 0 and staged.identities == good and not _overlaps(engine, staged, prior):
         totals["accepted"] = {total.currency: (total.rows, total.amount_minor) for total in staged.totals}
@@ -60,6 +73,7 @@ def classify(engine: DuckEngine, staged: Staged, prior: Sequence[Path], batch: i
             sums = totals.setdefault(str(outcome), {})
             sums[str(currency or "")] = (int(str(rows)), int(Decimal(str(amount))))
         duplicates = {int(str(of)): int(str(rows)) for of, rows in results.measured["duplicates"]}
+        undated = int(str(results.measured["undated"][0][0]))
         first, second = (int(Decimal(str(value))) for value in results.measured["digests"][0])
         digests = (first, second)
         drafts += [DraftPart(name, outputs[name], rows, batch) for name, rows in results.written.items() if rows]
@@ -78,6 +92,7 @@ def classify(engine: DuckEngine, staged: Staged, prior: Sequence[Path], batch: i
         digests=digests,
         quarantine_paths=quarantine,
         read_totals=_read_totals(staged),
+        undated=undated,
     )
 
 
@@ -103,6 +118,29 @@ def _read_totals(staged: Staged) -> dict[str, tuple[int, int]]:
         rows, amount = totals.get(total.currency, (0, 0))
         totals[total.currency] = (rows + total.rows, amount + total.amount_minor)
     return totals
+
+
+def prior_paths(unit: Unit, connection: Connection, source: str, *, without: Collection[int] = ()) -> list[Path]:
+    """The record parts that a source's accepted batches consist of, some batches left out."""
+    accepted = select(batches.c.batch).where(
+        batches.c.workspace == unit.workspace,
+        batches.c.source == source,
+        batches.c.state == "accepted",
+        batches.c.batch.not_in(sorted(without)),
+    )
+    where = (parts.c.dataset == "records", parts.c.state == "visible", parts.c.batch.in_(accepted))
+    return part_paths(connection, unit.workspace, unit.parts_directory, unit.cache_directory, *where)
+
+
+def keep_options(change: Change, options: ReadingOptions) -> None:
+    """Keep how a batch was read, by digest."""
+    known = select(configurations.c.digest).where(
+        configurations.c.workspace == change.workspace, configurations.c.digest == options.digest
+    )
+    if change.connection.scalar(known) is None:
+        values = {"workspace": change.workspace, "digest": options.digest, "text": options.as_json()}
+        values |= {"recorded_at": change.at, "actor": change.actor.name}
+        change.connection.execute(insert(configurations), values)
 
 
 def write_batch(change: Change, header: Mapping[str, object], staged: Staged, classified: Classified) -> None:

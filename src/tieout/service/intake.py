@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, func, insert, select
@@ -17,13 +18,13 @@ from sqlalchemy import Connection, func, insert, select
 from tieout.adapters import parts as part_store
 from tieout.adapters.engine.duckdb import DuckEngine
 from tieout.adapters.raw import keep_raw, raw_path
-from tieout.adapters.store.tables import batches, parts
+from tieout.adapters.store.tables import batches
 from tieout.model.audit import Actor
 from tieout.model.configuration import Configuration, SourceConfig
 from tieout.model.errors import ConflictError, IncompleteError, InputError, Place, UsageError
 from tieout.model.record import Rejection, Statement
-from tieout.service.classing import Classified, classify, write_batch
-from tieout.service.staging import Staged, engine_for, options_digest, quarantine_rows, refusal, stage_file
+from tieout.service.classing import Classified, classify, keep_options, prior_paths, write_batch
+from tieout.service.staging import ReadingOptions, Staged, engine_for, quarantine_rows, refusal, stage_file
 from tieout.service.unit import Unit
 
 SHOWN_REJECTIONS = 20
@@ -34,7 +35,8 @@ _ATTEMPTS = 3
 class IngestReport:
     """What became of one file. Counts add up: read = accepted + duplicate + superseding + stale + quarantined.
 
-    `totals` maps outcome to currency to (rows, minor units); `batch` is None for a dry run.
+    `totals` maps outcome to currency to (rows, minor units); `batch` is None for a dry run. `undated` counts rows
+    that differ from what is known although neither carries a later version: map `version`, or say `observed_at`.
     """
 
     file: str
@@ -49,6 +51,7 @@ class IngestReport:
     statements: tuple[Statement, ...]
     quarantined: tuple[Rejection, ...]
     inferred: Mapping[str, str]
+    undated: int
 
 
 def ingest(
@@ -59,12 +62,14 @@ def ingest(
     actor: Actor,
     *,
     declared_format: str | None = None,
+    observed_at: datetime | None = None,
     dry_run: bool = False,
 ) -> IngestReport:
-    """Take in one file of a source. With `dry_run` nothing is kept: same work, same report, no batch.
+    """Take in one file of a source; `observed_at` is when the source said it, for rows without a version.
 
-    Raises UsageError for an unknown source or file, InputError when the file cannot be framed (recorded as a
-    refused batch), ConflictError when another process kept taking in the same source.
+    With `dry_run` nothing is kept: same work, same report, no batch. Raises UsageError for an unknown source or
+    file, InputError when the file cannot be framed (recorded as a refused batch), IncompleteError when it breaks its
+    contract (likewise), ConflictError when another process kept taking in the same source.
     """
     source = configuration.sources.get(source_name)
     if source is None:
@@ -74,7 +79,7 @@ def ingest(
         raise UsageError(f"there is no file {path}", hint="check the path")
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _Ingestion(unit, configuration, source, path, actor, declared_format, dry_run).run()
+            return _Ingestion(unit, configuration, source, path, actor, declared_format, observed_at, dry_run).run()
         except ConflictError:
             if attempt == _ATTEMPTS:
                 raise
@@ -91,6 +96,7 @@ class _Ingestion:
     path: Path
     actor: Actor
     declared_format: str | None
+    observed_at: datetime | None
     dry_run: bool
 
     def run(self) -> IngestReport:
@@ -113,7 +119,7 @@ class _Ingestion:
             return self._report(engine, staged, classified, None)
 
     def _keep(self, intent: str, batch: int, sha256: str, size: int) -> IngestReport:
-        digest = options_digest(self.source, self.declared_format)
+        options = ReadingOptions(self.source, self.declared_format, self.observed_at)
         directory = part_store.intent_directory(self.unit.parts_directory, intent)
         header = {
             "batch": batch,
@@ -121,7 +127,7 @@ class _Ingestion:
             "file_name": self.path.name,
             "raw_sha256": sha256,
             "raw_bytes": size,
-            "options_digest": digest,
+            "options_digest": options.digest,
         }
         seen = self._snapshot()
         with engine_for(self.configuration.engine, self.unit.cache_directory / "spill") as engine:
@@ -138,31 +144,19 @@ class _Ingestion:
             with self.unit.change(self.actor, "batch.accept") as change:
                 if self._snapshot(change.connection) != seen:
                     raise ConflictError("another process took in this source at the same time", hint="repeat the call")
+                keep_options(change, options)
                 write_batch(change, {**header, "format": staged.format, "state": "accepted"}, staged, classified)
                 part_store.publish(change.connection, self.unit.workspace, intent, settled, change.now)
                 change.audit(f"batch/{batch}", {"source": self.source.name, "raw": sha256, **classified.counts})
             return self._report(engine, staged, classified, batch)
 
     def _stage(self, engine: DuckEngine, path: Path, batch: int, directory: Path) -> Staged:
-        return stage_file(
-            engine,
-            self.source,
-            path,
-            shown_name=self.path.name,
-            batch=batch,
-            directory=directory,
-            declared_format=self.declared_format,
-        )
+        options = ReadingOptions(self.source, self.declared_format, self.observed_at)
+        return stage_file(engine, options, path, shown_name=self.path.name, batch=batch, directory=directory)
 
     def _prior(self) -> list[Path]:
-        """The source's record parts that count."""
-        unit = self.unit
-        accepted = select(batches.c.batch).where(
-            batches.c.workspace == unit.workspace, batches.c.source == self.source.name, batches.c.state == "accepted"
-        )
-        where = (parts.c.dataset == "records", parts.c.state == "visible", parts.c.batch.in_(accepted))
-        with unit.read() as connection:
-            return part_store.part_paths(connection, unit.workspace, unit.parts_directory, unit.cache_directory, *where)
+        with self.unit.read() as connection:
+            return prior_paths(self.unit, connection, self.source.name)
 
     def _snapshot(self, connection: Connection | None = None) -> tuple[object, ...]:
         """What must not have moved between classifying and committing: the source's batches and their states."""
@@ -217,4 +211,5 @@ class _Ingestion:
             statements=staged.statements,
             quarantined=tuple(quarantine_rows(engine, classified.quarantine_paths, SHOWN_REJECTIONS)),
             inferred=staged.inferred,
+            undated=classified.undated,
         )

@@ -160,7 +160,9 @@ def _inputs(connection: Connection, workspace: str, config: ReconciliationConfig
     found: PartNames = {}
     for place, source in enumerate(source_names(config)):
         found[f"records_{place}"] = record_parts(connection, workspace, source, accepted)
-        found[f"contested_{place}"] = record_parts(connection, workspace, source, accepted, dataset="contested")
+        found[f"contested_{place}"] = record_parts(
+            connection, workspace, source, accepted, dataset="contested", withdrawn=True
+        )
         if manifest.opening_run is not None:
             changed = record_parts(connection, workspace, source, manifest.changed, withdrawn=True)
             found[f"changed_{place}"] = changed

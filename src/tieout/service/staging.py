@@ -9,18 +9,23 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from tieout.adapters.engine.duckdb import DuckEngine
 from tieout.adapters.sources.catalogue import source_for
 from tieout.adapters.spool import as_query, rejections_query
 from tieout.core.normalise import DRAFTS, missing_plan, normalise_plan, staged_measures
 from tieout.core.versions import QUARANTINE_COLUMNS, quarantine_plan
+from tieout.model.clock import instant_text, parse_instant
 from tieout.model.configuration import Contract, EngineConfig, SourceConfig
 from tieout.model.errors import InputError, Place, TieoutError
-from tieout.model.reading import Reading
+from tieout.model.reading import Reading, SourceOptions
 from tieout.model.record import Rejection, Statement
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +74,62 @@ def engine_for(settings: EngineConfig, spill_directory: Path | None = None) -> D
     return DuckEngine(memory=settings.memory, threads=settings.threads, spill_directory=spill_directory)
 
 
-def options_digest(source: SourceConfig, declared_format: str | None) -> str:
-    """SHA-256 of all that decides how a file of this source is read, besides its bytes."""
-    content = {"source": asdict(source), "format": declared_format or source.format}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """All that decides how a file is read besides its bytes; kept with the batch, so that it can be read again.
+
+    `observed_at` is the version of rows that their source does not version.
+    """
+
+    source: SourceConfig
+    declared_format: str | None = None
+    observed_at: datetime | None = None
+
+    def as_json(self) -> str:
+        """Canonical JSON."""
+        observed = None if self.observed_at is None else instant_text(self.observed_at)
+        content = {"source": asdict(self.source), "format": self.declared_format, "observed_at": observed}
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.as_json().encode()).hexdigest()
+
+    @staticmethod
+    def from_json(text: str) -> ReadingOptions:
+        """The inverse of `as_json`."""
+        content = json.loads(text)
+        source = content["source"]
+        contract = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in source["contract"].items()
+        }
+        source |= {
+            "options": SourceOptions(**source["options"]),
+            "contract": Contract(
+                required=tuple(contract["required"]),
+                kinds=tuple(contract["kinds"]),
+                currencies=tuple(contract["currencies"]),
+                quarantine_limit_percent=contract["quarantine_limit_percent"],
+            ),
+            "files": tuple(source["files"]),
+        }
+        observed = None if content["observed_at"] is None else parse_instant(content["observed_at"])
+        return ReadingOptions(SourceConfig(**source), content["format"], observed)
 
 
 def stage_file(
-    engine: DuckEngine,
-    source: SourceConfig,
-    path: Path,
-    *,
-    shown_name: str,
-    batch: int,
-    directory: Path,
-    declared_format: str | None = None,
+    engine: DuckEngine, options: ReadingOptions, path: Path, *, shown_name: str, batch: int, directory: Path
 ) -> Staged:
     """Read and normalise one file into `directory`. Raises InputError naming `shown_name` when it is refused."""
+    source = options.source
+    observed_us = 0 if options.observed_at is None else (options.observed_at - _EPOCH) // timedelta(microseconds=1)
     try:
-        reader = source_for(path, declared_format or source.format, name=shown_name)
+        reader = source_for(path, options.declared_format or source.format, name=shown_name)
         reading = reader.read(path, source.options)
         query, present = as_query(reading, directory / "spool.jsonl")
         present = present if present is not None else engine.columns(query)
-        plan = normalise_plan(source.name, batch, present, derived_ids=reading.derived_ids)
+        plan = normalise_plan(source.name, batch, present, derived_ids=reading.derived_ids, observed_us=observed_us)
         staged_path = directory / "staged.parquet"
         engine.run(plan, {}, {"staged": staged_path}, {DRAFTS: query})
         rejections = (*reading.rejections, *_engine_rejections(engine, reading))

@@ -16,12 +16,12 @@ from tieout.adapters.sources.csv_encoding import (
     Encoding,
     OwnedParameters,
     detect_encoding,
+    linked_without_glob,
     temporary_file,
     transcode,
 )
 from tieout.adapters.sources.csv_framing import PLACEHOLDER, Framed, Framing, mend, survey
 from tieout.adapters.sources.tabular import Table, check_settings, plan_drafts
-from tieout.adapters.sources.tabular_expressions import quote_identifier
 from tieout.adapters.sources.tabular_mapping import TableColumn
 from tieout.model.reading import DraftQuery, Reading, SourceOptions
 
@@ -79,14 +79,24 @@ def _read(path: Path, encoding: Encoding, options: SourceOptions, temporary: lis
         dialect.delimiter, dialect.quote, len(dialect.names), dialect.skip, not encoding.is_utf8, file
     )
     framed = survey(source, framing)
-    if not framed.is_plain or _has_glob(source):
+    if not framed.is_plain:
         copy = temporary_file()
         temporary.append(copy)
         framed = mend(source, framing, copy)
     columns = _columns(dialect)
     relation = _relation(framing, framed)
-    plan = plan_drafts(Table(file, relation, columns, delimiter=dialect.delimiter), options)
-    kept = framed.copy or source
+    table = Table(
+        file,
+        relation,
+        columns,
+        skipped=framing.skip if framed.is_plain else 0,
+        row_condition=None if framed.is_plain else f"c0 IS DISTINCT FROM {_literal(PLACEHOLDER)}",
+        delimiter=dialect.delimiter,
+    )
+    plan = plan_drafts(table, options)
+    kept, link = linked_without_glob(framed.copy or source)
+    if link is not None:
+        temporary.append(link)
     for name in temporary:
         if name != kept:
             name.unlink(missing_ok=True)
@@ -105,11 +115,6 @@ def _read(path: Path, encoding: Encoding, options: SourceOptions, temporary: lis
     )
 
 
-def _has_glob(path: Path) -> bool:
-    """DuckDB takes these characters in a name for a pattern of names."""
-    return any(mark in str(path) for mark in "*?[")
-
-
 def _columns(dialect: Dialect) -> tuple[TableColumn, ...]:
     cells = list(zip(*dialect.rows, strict=True)) or [()] * len(dialect.names)
     return tuple(
@@ -118,7 +123,7 @@ def _columns(dialect: Dialect) -> tuple[TableColumn, ...]:
 
 
 def _relation(framing: Framing, framed: Framed) -> str:
-    """The SELECT over the file: `line` and columns c0, c1 … as text, blanks NULL.
+    """The SELECT over the file: columns c0, c1 … as text, blanks NULL.
 
     A plain file has one row a line after `skip`; a mended copy has one row a line throughout, placeholders included,
     and is read by one thread, as a field may hold line ends.
@@ -141,13 +146,7 @@ def _relation(framing: Framing, framed: Framed) -> str:
         arguments += [f"max_line_size = {longest}", f"buffer_size = {2 * longest}"]
     if not framed.is_plain or framed.longest_bytes >= _DUCKDB_LINE_BYTES // 2:
         arguments.append("parallel = false")
-    read = f"read_csv({', '.join(arguments)})"
-    offset = framing.skip if framed.is_plain else 0
-    rows = f"SELECT row_number() OVER () + {offset} AS line, * FROM {read}"
-    if framed.is_plain:
-        return rows
-    first = quote_identifier("c0")
-    return f"SELECT * FROM ({rows}) WHERE {first} IS DISTINCT FROM {_literal(PLACEHOLDER)}"
+    return f"SELECT * FROM read_csv({', '.join(arguments)})"
 
 
 def _literal(text: str) -> str:

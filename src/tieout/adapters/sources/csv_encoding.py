@@ -59,6 +59,16 @@ def temporary_file() -> Path:
     return Path(name)
 
 
+def linked_without_glob(path: Path) -> tuple[Path, Path | None]:
+    """A name for the file that DuckDB does not take for a pattern of names, and the link to delete if one was made."""
+    if not any(mark in str(path) for mark in "*?["):
+        return path, None
+    link = temporary_file()
+    link.unlink()
+    link.symlink_to(path.resolve())
+    return link, link
+
+
 def detect_encoding(path: Path, declared: str | None, file: str) -> Encoding:
     """The file's encoding: declared, marked, or inferred from all of its bytes. `file` names it in errors.
 

@@ -37,14 +37,19 @@ SHARED_SETTINGS = ("date_order", "decimal", "thousands")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file as columns of text. `relation` is a SELECT that yields BIGINT `line` and every column's identifier.
+    """A file as columns of text. `relation` is a SELECT that yields every column's identifier.
 
-    `parameters` are the relation's own; `delimiter` is a hint of the file's origin; `file` names it in errors.
+    `line` is a column of the relation that holds a row's line, or None: then rows are numbered in their order, after
+    `skipped` lines. `row_condition` tells rows from placeholders. `parameters` are the relation's own; `delimiter` is
+    a hint of the file's origin; `file` names it in errors.
     """
 
     file: str
     relation: str
     columns: tuple[TableColumn, ...]
+    line: str | None = None
+    skipped: int = 0
+    row_condition: str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     delimiter: str = ","
 
@@ -147,14 +152,20 @@ class _Writer:
         self.stages: list[str] = []
 
     def query(self, selected: Mapping[str, str]) -> str:
-        """The whole SELECT: the relation, the stages around it, the draft columns."""
+        """The whole SELECT: the relation, the stages around it, the draft columns, the lines."""
         source = self.table.relation
         for number, stage in enumerate(self.stages):
             source = f"SELECT *, {stage} AS {_stage_name(number)} FROM ({source})"
-        listed = ", ".join(
-            f"{selected[name]} AS {sql.quote_identifier(name)}" for name in DRAFT_COLUMNS if name in selected
-        )
-        return f"SELECT line{', ' + listed if listed else ''} FROM ({source})"
+        names = [sql.quote_identifier(name) for name in DRAFT_COLUMNS if name in selected]
+        listed = [f"{selected[name]} AS {sql.quote_identifier(name)}" for name in DRAFT_COLUMNS if name in selected]
+        if self.table.line is not None:
+            return f"SELECT {', '.join([f'{self.table.line} AS line', *listed])} FROM ({source})"
+        condition = self.table.row_condition
+        flag = [f"{condition} AS is_row"] if condition is not None else []
+        drafts = f"SELECT {', '.join(flag + listed or ['1'])} FROM ({source})"
+        head, rows = _numbered(drafts, self.table.skipped)
+        chosen = ", ".join(["line", *names])
+        return f"{head}SELECT {chosen} FROM ({rows})" + (" WHERE is_row" if condition is not None else "")
 
     def select(
         self, origins: Mapping[str, Origin], declared: DeclaredMapping, inferred: Inference
@@ -299,3 +310,20 @@ class _Writer:
 
 def _stage_name(number: int) -> str:
     return f"stage_{number}"
+
+
+def _numbered(drafts: str, skipped: int) -> tuple[str, str]:
+    """The WITH clause and the SELECT that number rows in their order in the file.
+
+    Numbering runs on one thread, and so would reading and converting in the same pipeline; materialised first they
+    use every thread, which halves the time. DuckDB keeps a materialised result in order from 2.0 on (1.5 does not),
+    and only with preserve_insertion_order, so that a query without it fails rather than number at random.
+    """
+    import duckdb
+
+    number = f"row_number() OVER () + {skipped}"
+    if int(duckdb.__version__.split(".")[0]) < 2:
+        return "", f"SELECT {number} AS line, * FROM ({drafts})"
+    refusal = "error('line numbers need preserve_insertion_order')"
+    line = f"CASE WHEN current_setting('preserve_insertion_order') THEN {number} ELSE {refusal} END AS line"
+    return f"WITH drafts AS MATERIALIZED ({drafts}) ", f"SELECT {line}, * FROM drafts"

@@ -172,35 +172,46 @@ def _ranked_sql(stage: Stage, sides: Sequence[str], remaining: str) -> str:
 
 
 def _partial_sql(stage: Stage, remaining: str) -> str:
-    """What neither tied nor paired, allocated oldest first up to the smaller side; the residual stays open.
+    """What neither tied nor paired: the smaller side is used in full, the residual stays open on the larger.
 
-    Only where one currency's records under the key all have one sign: mixed signs would have to be guessed. On a
-    side whose key admits one record, only the first takes part.
+    Where all records have one sign, the larger side is used oldest first. Where signs are mixed (refunds in a
+    payout) and both sides' sums have one sign, the residual stays on the larger side's largest record, and is left
+    alone where it would not fit there. On a side whose key admits one record, only the first takes part.
     """
     refused = f"list_contains(getvariable('unique_{stage.number}'), side) AND (ordinal > 1 OR taken)"
     only_first = f"AND NOT ({refused})" if stage.unique else ""
     taken = f"key IN (SELECT key FROM ranked_{stage.number})" if stage.exact and stage.unique else "false"
+    side = "FILTER (WHERE side = getvariable('side_{}'))"
     return f"""
         WITH ordered AS (
             SELECT *, row_number() OVER (PARTITION BY key, side ORDER BY {_ORDER}) AS ordinal, {taken} AS taken
             FROM {remaining}
         ), eligible AS (
             SELECT * FROM ordered WHERE true {only_first}
-        ), signed AS (
+        ), sums AS (
             SELECT key, currency, bool_and(open_minor > 0) OR bool_and(open_minor < 0) AS one_sign,
-                coalesce(sum(abs(open_minor)) FILTER (WHERE side = getvariable('side_0')), 0) AS total_0,
-                coalesce(sum(abs(open_minor)) FILTER (WHERE side = getvariable('side_1')), 0) AS total_1
+                coalesce(sum(open_minor) {side.format(0)}, 0)::BIGINT AS sum_0,
+                coalesce(sum(open_minor) {side.format(1)}, 0)::BIGINT AS sum_1
             FROM eligible GROUP BY key, currency
-        ), spans AS (
-            SELECT e.*, least(g.total_0, g.total_1) AS ceiling,
+        ), placed AS (
+            SELECT e.*, one_sign, least(abs(sum_0), abs(sum_1)) AS ceiling,
+                greatest(abs(sum_0), abs(sum_1)) - least(abs(sum_0), abs(sum_1)) AS gap,
+                (side = getvariable('side_0')) = (abs(sum_0) > abs(sum_1)) AS larger,
                 sum(abs(open_minor)) OVER (PARTITION BY e.key, e.currency, side ORDER BY {_ORDER}
-                    ROWS UNBOUNDED PRECEDING) AS reach
-            FROM eligible AS e JOIN signed AS g ON e.key = g.key AND e.currency = g.currency
-            WHERE g.one_sign AND g.total_0 > 0 AND g.total_1 > 0
+                    ROWS UNBOUNDED PRECEDING) AS reach,
+                row_number() OVER (PARTITION BY e.key, e.currency, side
+                    ORDER BY sign(open_minor) = sign(sum_0) DESC, abs(open_minor) DESC, {_ORDER}) AS size_rank
+            FROM eligible AS e JOIN sums AS g ON e.key = g.key AND e.currency = g.currency
+            WHERE sign(sum_0) * sign(sum_1) > 0
+        ), fitting AS (
+            SELECT *, bool_and(one_sign OR NOT larger OR size_rank > 1 OR abs(open_minor) > gap)
+                OVER (PARTITION BY key, currency) AS fits,
+                CASE WHEN one_sign THEN greatest(0, least(reach, ceiling) - (reach - abs(open_minor)))
+                     WHEN larger AND size_rank = 1 THEN abs(open_minor) - gap
+                     ELSE abs(open_minor) END AS size
+            FROM placed
         ), shares AS (
-            SELECT *, greatest(0, least(reach, ceiling) - (reach - abs(open_minor))) AS size,
-                (sign(open_minor) * size)::BIGINT AS share
-            FROM spans
+            SELECT *, (sign(open_minor) * size)::BIGINT AS share FROM fitting WHERE fits
         )
         SELECT {_match_id("s")} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency, 'partial' AS type,
             s.side, {_of("s")}, s.share AS allocated_minor, NULL::VARCHAR AS residual, {_RUN}

@@ -34,6 +34,7 @@ from tieout.model.plan import Results, Row
 from tieout.model.run import Manifest, ProofLine
 from tieout.service.datasets import EARLIER, PartNames, batch_refs, changed_batches, paths_of, record_parts, run_parts
 from tieout.service.projection import Occasion, Projected, close_absent, converge, due_query, open_due, project
+from tieout.service.run_records import COUNTS, FIGURES, load_manifest, load_proof
 from tieout.service.staging import engine_for
 from tieout.service.unit import Change, Unit
 
@@ -469,33 +470,7 @@ def _leased(owner: str | None, expires_at: str | None, change: Change) -> bool:
     return expires_at > change.at and part_store.owner_alive(owner)
 
 
-_FIGURES = ("opening", "new", "amended", "reopened", "withdrawn", "matched", "written_off", "closing", "unexplained")
-_COUNTS = ("opening_count", "new_count", "matched_count", "closing_count")
-
-
 def _proof_values(workspace: str, run: int, line: ProofLine) -> dict[str, object]:
-    figures = {name: str(getattr(line, f"{name}_minor")) for name in _FIGURES}
-    counts = {name: getattr(line, name) for name in _COUNTS}
+    figures = {name: str(getattr(line, f"{name}_minor")) for name in FIGURES}
+    counts = {name: getattr(line, name) for name in COUNTS}
     return {"workspace": workspace, "run": run, "side": line.side, "currency": line.currency, **figures, **counts}
-
-
-def load_proof(connection: Connection, workspace: str, run: int) -> dict[tuple[str, str], ProofLine]:
-    """The proof of a closed run by side and currency."""
-    query = select(proofs).where(proofs.c.workspace == workspace, proofs.c.run == run).order_by(
-        proofs.c.side, proofs.c.currency
-    )  # fmt: skip
-    lines = {}
-    for row in connection.execute(query):
-        figures = {f"{name}_minor": int(getattr(row, name)) for name in _FIGURES if name != "unexplained"}
-        counts = {name: int(getattr(row, name)) for name in _COUNTS}
-        lines[(row.side, row.currency)] = ProofLine(side=row.side, currency=row.currency, **figures, **counts)
-    return lines
-
-
-def load_manifest(connection: Connection, workspace: str, run: int) -> tuple[Manifest, PartNames]:
-    """The manifest of a closed run, and the parts its inputs consisted of. Raises UsageError when there is none."""
-    text = connection.scalar(select(runs.c.manifest).where(runs.c.workspace == workspace, runs.c.run == run))
-    if text is None:
-        raise UsageError(f"there is no closed run {run}", hint="`tieout runs` lists them")
-    kept = json.loads(text)
-    return Manifest.from_json(json.dumps(kept["manifest"])), kept["parts"]

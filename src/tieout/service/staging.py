@@ -110,7 +110,7 @@ class ReadingOptions:
                 required=tuple(contract["required"]),
                 kinds=tuple(contract["kinds"]),
                 currencies=tuple(contract["currencies"]),
-                quarantine_limit_percent=contract["quarantine_limit_percent"],
+                quarantine_limit_percent=int(str(contract["quarantine_limit_percent"])),
             ),
             "files": tuple(source["files"]),
         }

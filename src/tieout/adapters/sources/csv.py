@@ -75,9 +75,7 @@ def _read(path: Path, encoding: Encoding, options: SourceOptions, temporary: lis
         temporary.append(source)
         transcode(path, encoding, source)
     dialect = read_dialect(source, options.settings, file)
-    framing = Framing(
-        dialect.delimiter, dialect.quote, len(dialect.names), dialect.skip, not encoding.is_utf8, file
-    )
+    framing = Framing(dialect.delimiter, dialect.quote, len(dialect.names), dialect.skip, not encoding.is_utf8, file)
     framed = survey(source, framing)
     if not framed.is_plain:
         copy = temporary_file()
@@ -100,9 +98,7 @@ def _read(path: Path, encoding: Encoding, options: SourceOptions, temporary: lis
     for name in temporary:
         if name != kept:
             name.unlink(missing_ok=True)
-    parameters = OwnedParameters(
-        {**plan.parameters, "file": str(kept)}, kept if kept in temporary else None
-    )
+    parameters = OwnedParameters({**plan.parameters, "file": str(kept)}, kept if kept in temporary else None)
     said = {"encoding": f"{encoding.name}: {encoding.evidence}", **dialect.inferred, **plan.inferred}
     if options.settings.get("encoding") is not None:
         del said["encoding"]

@@ -77,9 +77,7 @@ def detect_encoding(path: Path, declared: str | None, file: str) -> Encoding:
     """
     with path.open("rb") as opened:
         head = opened.read(1 << 20)
-    marked = next(
-        (Encoding(n, "byte order mark", len(m)) for m, n in _BYTE_ORDER_MARKS if head.startswith(m)), None
-    )
+    marked = next((Encoding(n, "byte order mark", len(m)) for m, n in _BYTE_ORDER_MARKS if head.startswith(m)), None)
     if declared is not None:
         return _declared(declared, marked, file)
     if marked is not None:

@@ -53,8 +53,7 @@ class Grammar:
         special = re.compile(b"[" + re.escape(self.delimiter + self.quote) + rb"\r\n]|^\s|\s$")
         mark = self.quote
         written = [
-            mark + field.replace(mark, mark * 2) + mark if mark and special.search(field) else field
-            for field in fields
+            mark + field.replace(mark, mark * 2) + mark if mark and special.search(field) else field for field in fields
         ]
         return self.delimiter.join(written) + b"\n"
 

@@ -104,9 +104,7 @@ def _check(table: Table, options: SourceOptions, declared: DeclaredMapping) -> N
         ZoneInfo(options.zone)
     except (KeyError, ValueError, OSError):
         hint = "use an IANA name such as Europe/Berlin"
-        raise InputError(
-            f"unknown zone {options.zone!r}", hint=hint, place=Place(table.file, field="zone")
-        ) from None
+        raise InputError(f"unknown zone {options.zone!r}", hint=hint, place=Place(table.file, field="zone")) from None
     for name, origin in declared.origins.items():
         _check_origin(name, origin, table.file)
 
@@ -167,9 +165,7 @@ class _Writer:
         chosen = ", ".join(["line", *names])
         return f"{head}SELECT {chosen} FROM ({rows})" + (" WHERE is_row" if condition is not None else "")
 
-    def select(
-        self, origins: Mapping[str, Origin], declared: DeclaredMapping, inferred: Inference
-    ) -> dict[str, str]:
+    def select(self, origins: Mapping[str, Origin], declared: DeclaredMapping, inferred: Inference) -> dict[str, str]:
         """Every draft column that can be filled, as SQL."""
         found: dict[str, str] = {}
         currency = self._currency(origins.get("currency"))
@@ -214,9 +210,7 @@ class _Writer:
         columns = [self._column(column) for column in origin.columns]
         text = sql.joined(columns) if name in JOINED_COLUMNS else sql.first_filled(columns)
         if origin.pattern is not None:
-            text = sql.extracted(
-                self._stage(text), origin.pattern, self.bindings, keep=name in _KEEP_UNMATCHED
-            )
+            text = sql.extracted(self._stage(text), origin.pattern, self.bindings, keep=name in _KEEP_UNMATCHED)
         if origin.words:
             text = sql.mapped(self._stage(text), dict(origin.words), self.bindings)
         if origin.value is not None:
@@ -256,9 +250,7 @@ class _Writer:
             known = origin.negative or tuple(sorted(DEBIT_WORDS))
             positive = origin.positive if origin.negative else tuple(sorted(CREDIT_WORDS))
             listed = list(positive) if positive is not None else None
-            text = sql.signed_by(
-                self._stage(text), self._column(origin.sign), list(known), listed, self.bindings
-            )
+            text = sql.signed_by(self._stage(text), self._column(origin.sign), list(known), listed, self.bindings)
         return sql.negated(self._stage(text)) if origin.is_negated else text
 
     def _number(self, text: str, cells: Sequence[str], origin: Origin, currency: str | None) -> str:
@@ -326,4 +318,4 @@ def _numbered(drafts: str, skipped: int) -> tuple[str, str]:
         return "", f"SELECT {number} AS line, * FROM ({drafts})"
     refusal = "error('line numbers need preserve_insertion_order')"
     line = f"CASE WHEN current_setting('preserve_insertion_order') THEN {number} ELSE {refusal} END AS line"
-    return f"WITH drafts AS MATERIALIZED ({drafts}) ", f"SELECT {line}, * FROM drafts"
+    return f"WITH converted AS MATERIALIZED ({drafts}) ", f"SELECT {line}, * FROM converted"

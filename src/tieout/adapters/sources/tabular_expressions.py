@@ -134,9 +134,7 @@ def credit_less_debit(credit: str, debit: str, *, debit_is_signed: bool) -> str:
     )
 
 
-def signed_by(
-    amount: str, sign: str, negative: list[str], positive: list[str] | None, bindings: Bindings
-) -> str:
+def signed_by(amount: str, sign: str, negative: list[str], positive: list[str] | None, bindings: Bindings) -> str:
     """An amount turned negative where another column says so. Words are compared without case or outer blanks.
 
     Where the positive words are known too, an amount beside any other word is not believed: both texts come out.
@@ -207,9 +205,7 @@ def instant_text(text: str, form: DateForm, zone: str, bindings: Bindings) -> st
 
 def json_attributes(pairs: dict[str, str], bindings: Bindings) -> str:
     """A JSON object of name to text, keys sorted, blanks left out; NULL when it would be empty."""
-    parts = [
-        f"{bindings.bind(_json_key(key))} || to_json(nullif({pairs[key]}, ''))" for key in sorted(pairs)
-    ]
+    parts = [f"{bindings.bind(_json_key(key))} || to_json(nullif({pairs[key]}, ''))" for key in sorted(pairs)]
     return f"nullif('{{' || concat_ws(',', {', '.join(parts)}) || '}}', '{{}}')"
 
 

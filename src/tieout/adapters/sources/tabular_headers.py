@@ -258,12 +258,20 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 """Role, then language (ISO 639-1), then headers separated by semicolons."""
 
 DEBIT_WORDS: Final = frozenset(
-    "debit dr d s soll withdrawal out outgoing cargo debe dare af debet udbetaling addebito debito saida 出金 引出 支払 "
-    "出 debits".split()
+    word
+    for words in (
+        "debit debits dr d s soll withdrawal out outgoing cargo debe dare af debet",
+        "udbetaling addebito debito saida 出金 引出 支払 出",
+    )
+    for word in words.split()
 )
 CREDIT_WORDS: Final = frozenset(
-    "credit cr c h haben deposit in incoming abono haber avere bij kredit indbetaling accredito credito entrada 入金 "
-    "預入 入 credits".split()
+    word
+    for words in (
+        "credit credits cr c h haben deposit in incoming abono haber avere bij kredit",
+        "indbetaling accredito credito entrada 入金 預入 入",
+    )
+    for word in words.split()
 )
 """Folded words of a column that says which way money went."""
 

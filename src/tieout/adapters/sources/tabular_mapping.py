@@ -150,8 +150,8 @@ def _origin(name: str, entry: object, columns: Columns, field: str) -> Origin:
     if money_keys and name not in AMOUNT_COLUMNS:
         key = min(money_keys)
         _refuse(f"{key} is only for {', '.join(AMOUNT_COLUMNS)}", "leave it out", columns, f"{field}.{key}")
-    if origin.formats and name not in DATE_COLUMNS:
-        _refuse("format is only for date and time", "leave it out", columns, f"{field}.format")
+    if origin.formats and name not in (*DATE_COLUMNS, "version"):
+        _refuse("format is only for date, time and version", "leave it out", columns, f"{field}.format")
     return _with_signs(origin, entry, columns, field)
 
 

@@ -7,7 +7,7 @@ the order of arrival: records are ordered by date, instant, id and content.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tieout.core.matching.columns import ALLOCATION_COLUMNS, ITEM_COLUMNS, PAIR_COLUMNS, RECORD_IDENTITY
 from tieout.core.matching.items import Stage
@@ -20,15 +20,18 @@ _RUN = "getvariable('run')::INTEGER AS run"
 _LANE = "9223372036854775807::UHUGEINT"
 
 
-def pair_steps(stage: Stage, left: str, right: str) -> tuple[Step, ...]:
+def pair_steps(stage: Stage, left: str, right: str, *, single: Collection[str] = ()) -> tuple[Step, ...]:
     """One to one, the fast and common case: keys with one record on each side, equal amount and currency.
 
     Reads the views `left` and `right`; writes the output `pairs`; leaves everything else in table `pool_1`.
-    Crowded keys are found by an engine hash of the key: a collision only sends a key down the general way.
+    Crowded keys are found by an engine hash of the key: a collision only sends a key down the general way. On the
+    sides named in `single` the key is the record's own id, which only further occurrences can repeat.
     """
     key = f"key_{stage.number}"
     crowded = " UNION ".join(
-        f"SELECT hash({key}) AS crowd FROM {side} WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+        f"SELECT hash({key}) AS crowd FROM {side} WHERE occurrence > 0"
+        if side in single
+        else f"SELECT hash({key}) AS crowd FROM {side} WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
         for side in (left, right)
     )
     pool = " UNION ALL ".join(
@@ -75,10 +78,16 @@ def _fee_sql(stage: Stage, left: str, right: str) -> str:
     return f"{right}.fee_minor" if stage.fee == stage.sides[1] else f"-{left}.fee_minor"
 
 
-def stage_steps(stage: Stage, sides: Sequence[str]) -> tuple[Step, ...]:
-    """One stage over the table `pool_n`; leaves `allocations_n`, `seen_n` (what it looked at) and `pool_n+1`."""
+def stage_steps(stage: Stage, sides: Sequence[str], *, more: bool) -> tuple[Step, ...]:
+    """One stage over `pool_n`; leaves `allocations_n`, `seen_n` (records that share a key) and `pool_n+1`.
+
+    `more` tells that another stage follows.
+    """
     number = stage.number
-    seen = f"SELECT *, key_{number} AS key FROM pool_{number} WHERE key_{number} IS NOT NULL AND open_minor <> 0"
+    seen = f"""
+        SELECT *, key_{number} AS key FROM pool_{number}
+        WHERE open_minor <> 0 AND key_{number} IN (
+            SELECT key_{number} FROM pool_{number} WHERE key_{number} IS NOT NULL GROUP BY 1 HAVING count(*) > 1)"""
     steps = [Step(f"seen_{number}", seen)]
     parts: list[str] = []
     remaining = f"seen_{number}"
@@ -90,14 +99,16 @@ def stage_steps(stage: Stage, sides: Sequence[str]) -> tuple[Step, ...]:
     if stage.exact and len(sides) == 2:
         steps.append(Step(f"ranked_{number}", _ranked_sql(stage, sides, remaining)))
         parts.append(f"ranked_{number}")
-        steps.append(Step(f"unranked_{number}", _without(remaining, f"SELECT id_hash FROM ranked_{number}", "id_hash")))
+        steps.append(
+            Step(f"unranked_{number}", _without(remaining, f"SELECT id_hash FROM ranked_{number}", "id_hash"), "view")
+        )
         remaining = f"unranked_{number}"
     if stage.grouped and len(sides) == 2:
         steps.append(Step(f"partial_{number}", _partial_sql(stage, remaining)))
         parts.append(f"partial_{number}")
     union = " UNION ALL ".join(f"SELECT {columns_sql(ALLOCATION_COLUMNS)} FROM {part}" for part in parts)
     steps.append(Step(f"allocations_{number}", union or _no_allocations()))
-    steps.append(Step(f"pool_{number + 1}", _leftover_sql(number)))
+    steps.append(Step(f"pool_{number + 1}", _leftover_sql(number), "table" if more else "view"))
     return tuple(steps)
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tieout.core.matching.columns import ITEM_COLUMNS, OPEN_ITEM_COLUMNS
+from tieout.core.matching.columns import ITEM_COLUMNS
 from tieout.core.matching.items import Stage
 from tieout.model.configuration import ReconciliationConfig
-from tieout.model.plan import Step, columns_sql
+from tieout.model.plan import Step
 
 
 def label_steps(reconciliation: ReconciliationConfig, staged: Sequence[Stage], *, opening: bool) -> tuple[Step, ...]:
-    """Table `settled` (OPEN_ITEM_COLUMNS): every item with something left, and its code.
+    """View `labelled` (OPEN_ITEM_COLUMNS): every item with something left, and its code.
 
     Reads the last pool, what each stage saw and allocated and, after an opening, the firm matches under the keys.
     """
     last = staged[-1].number + 1
-    settled = _settled_sql(opening=opening)
     return (
         Step("left_open", f"SELECT * FROM pool_{last} WHERE open_minor <> 0"),
         Step("company", _company_sql(staged, opening=opening)),
         Step("verdicts", _verdicts_sql(staged)),
-        Step("labelled", _labelled_sql(reconciliation)),
-        Step("settled", settled),
+        Step("labels", _labels_sql(reconciliation)),
+        Step("crowded_codes", _crowded_codes_sql(opening=opening)),
+        Step("labelled", _labelled_sql(opening=opening), "view"),
     )
 
 
@@ -70,14 +70,13 @@ def _verdicts_sql(staged: Sequence[Stage]) -> str:
         GROUP BY i.side, i.id_hash"""
 
 
-def _labelled_sql(reconciliation: ReconciliationConfig) -> str:
+def _labels_sql(reconciliation: ReconciliationConfig) -> str:
     """The code: the strongest statement that can be made about an open item."""
     expects_invoice = "invoice" in reconciliation.sides[0].kinds
     unexpected = "MISSING_INVOICE" if expects_invoice else "UNEXPECTED_RECORD"
     refund = "l.kind = 'refund' OR (l.kind IN ('charge', 'payment') AND l.open_minor < 0)"
-    item = ", ".join(f"l.{name}" for name, _ in ITEM_COLUMNS)
     return f"""
-        SELECT {item},
+        SELECT l.side, l.id_hash,
             CASE WHEN {refund} THEN 'UNAPPLIED_REFUND'
                  WHEN coalesce(v.like_matched, false) AND NOT coalesce(v.answer_open, false) THEN 'DUPLICATE_RECORD'
                  WHEN coalesce(v.answered, false) THEN 'AMOUNT_MISMATCH'
@@ -85,21 +84,24 @@ def _labelled_sql(reconciliation: ReconciliationConfig) -> str:
                  WHEN l.side = getvariable('side_0') THEN 'MISSING_RECORD'
                  ELSE '{unexpected}' END AS code,
             v.other_minor::BIGINT AS other_minor, v.other_currency,
-            CASE WHEN code = 'DUPLICATE_RECORD' THEN v.like_id ELSE v.other_id END AS other_id,
-            (l.effective_date + getvariable('grace_days')::INTEGER)::DATE AS due_date,
-            getvariable('run')::INTEGER AS run
+            CASE WHEN code = 'DUPLICATE_RECORD' THEN v.like_id ELSE v.other_id END AS other_id
         FROM left_open AS l LEFT JOIN verdicts AS v ON v.side = l.side AND v.id_hash = l.id_hash"""
 
 
-def _settled_sql(*, opening: bool) -> str:
-    """Labelled items, told whether a group finding stands for them: decided once, when the break first appears."""
-    if not opening:
-        fresh = "count(*) OVER (PARTITION BY code) > getvariable('group_over')"
-        return f"SELECT {columns_sql(OPEN_ITEM_COLUMNS)} FROM (SELECT *, {fresh} AS grouped FROM labelled)"
-    grouped = """coalesce(c.grouped,
-        count(*) FILTER (WHERE c.id_hash IS NULL) OVER (PARTITION BY l.code) > getvariable('group_over'))"""
+def _crowded_codes_sql(*, opening: bool) -> str:
+    """Codes of which so many breaks appear for the first time that a group finding stands for them."""
+    fresh = "WHERE (side, id_hash, code) NOT IN (SELECT (side, id_hash, code) FROM carried)" if opening else ""
+    return f"SELECT code FROM labels {fresh} GROUP BY code HAVING count(*) > getvariable('group_over')"
+
+
+def _labelled_sql(*, opening: bool) -> str:
+    """Open items as they are written. Whether a group stands for one is decided when its break first appears."""
+    item = ", ".join(f"l.{name}" for name, _ in ITEM_COLUMNS)
+    crowded = "b.code IN (SELECT code FROM crowded_codes)"
+    known = "LEFT JOIN carried AS c ON c.side = b.side AND c.id_hash = b.id_hash AND c.code = b.code"
     return f"""
-        SELECT {columns_sql(OPEN_ITEM_COLUMNS)} FROM (
-            SELECT l.*, {grouped} AS grouped
-            FROM labelled AS l LEFT JOIN carried AS c
-                ON c.side = l.side AND c.id_hash = l.id_hash AND c.code = l.code)"""
+        SELECT {item}, b.code, b.other_minor, b.other_currency, b.other_id,
+            (l.effective_date + getvariable('grace_days')::INTEGER)::DATE AS due_date,
+            {f"coalesce(c.grouped, {crowded})" if opening else crowded} AS grouped,
+            getvariable('run')::INTEGER AS run
+        FROM left_open AS l JOIN labels AS b ON b.side = l.side AND b.id_hash = l.id_hash {known if opening else ""}"""

@@ -9,7 +9,7 @@ from tieout.core.matching.columns import (
     PAIR_COLUMNS,
     REVOKED_COLUMNS,
 )
-from tieout.core.matching.items import side_parameters, stages
+from tieout.core.matching.items import Stage, side_parameters, stages
 from tieout.core.matching.keyed import pair_steps, stage_steps
 from tieout.core.matching.labels import label_steps
 from tieout.core.matching.opening import first_pool_steps, next_pool_steps, source_names
@@ -41,14 +41,14 @@ def match_plan(reconciliation: ReconciliationConfig, run: int, *, opening: bool,
     paired = len(names) == 2
     steps = list(next_pool_steps(reconciliation) if opening else first_pool_steps(reconciliation))
     if paired:
-        steps += pair_steps(staged[0], "side_0", "side_1")
+        steps += pair_steps(staged[0], "side_0", "side_1", single=_own_id_sides(reconciliation, staged[0]))
     else:
         union = " UNION ALL ".join(f"SELECT * FROM side_{place}" for place in range(len(names)))
         steps.append(Step("pool_1", union))
     for stage in staged:
-        steps += stage_steps(stage, names)
+        steps += stage_steps(stage, names, more=stage is not staged[-1])
     union = " UNION ALL ".join(f"SELECT * FROM allocations_{stage.number}" for stage in staged)
-    steps.append(Step("allocations", union))
+    steps.append(Step("allocations", union, "view"))
     steps.append(Step("allocations_written", f"SELECT {columns_sql(ALLOCATION_COLUMNS)} FROM allocations", "output"))
     steps += label_steps(reconciliation, staged, opening=opening)
     steps += delta_steps(opening=opening)
@@ -63,6 +63,15 @@ def match_plan(reconciliation: ReconciliationConfig, run: int, *, opening: bool,
     for stage in staged:
         parameters |= {f"fee_side_{stage.number}": stage.fee, f"unique_{stage.number}": list(stage.unique)}
     return Plan(tuple(steps), parameters, _inputs(reconciliation, opening=opening))
+
+
+def _own_id_sides(reconciliation: ReconciliationConfig, stage: Stage) -> list[str]:
+    """The views of sides whose key is the native id of one kind: unique but for further occurrences."""
+    return [
+        f"side_{place}"
+        for place, side in enumerate(reconciliation.sides)
+        if stage.on[side.name] == "native_id" and len(side.kinds) == 1
+    ]
 
 
 def _inputs(reconciliation: ReconciliationConfig, *, opening: bool) -> dict[str, Columns]:

@@ -18,20 +18,28 @@ _HIGH = "(({0} // 2147483648) % 2147483648)"
 
 
 def delta_steps(*, opening: bool) -> tuple[Step, ...]:
-    """Outputs `open_items` (rows that are new or changed) and `closed_items` (earlier rows that no longer hold)."""
+    """Outputs `open_items` (rows that are new or changed) and `closed_items` (earlier rows that no longer hold).
+
+    `settled` is what is open after the run; without an opening that is just what was written.
+    """
+    columns = columns_sql(OPEN_ITEM_COLUMNS)
     if not opening:
-        return (Step("open_items_written", f"SELECT {columns_sql(OPEN_ITEM_COLUMNS)} FROM settled", "output"),)
+        return (
+            Step("open_items_written", f"SELECT {columns} FROM labelled", "output"),
+            Step("settled", "SELECT * FROM open_items_written", "view"),
+        )
     same = " AND ".join(f"c.{name} IS NOT DISTINCT FROM s.{name}" for name in _SAME_ITEM)
     unchanged = f"""
         SELECT c.side, c.id_hash, c.run FROM carried AS c
         JOIN settled AS s ON s.side = c.side AND s.id_hash = c.id_hash AND {same}"""
     fresh = f"""
-        SELECT {columns_sql(OPEN_ITEM_COLUMNS)} FROM settled
+        SELECT {columns} FROM settled
         WHERE (side, id_hash) NOT IN (SELECT (side, id_hash) FROM unchanged)"""
     closed = f"""
         SELECT {columns_sql(CLOSED_ITEM_COLUMNS)} FROM (SELECT *, run AS opened_run FROM carried)
         WHERE (side, id_hash) NOT IN (SELECT (side, id_hash) FROM unchanged)"""
     return (
+        Step("settled", f"SELECT {columns} FROM labelled"),
         Step("unchanged", unchanged),
         Step("open_items_written", fresh, "output"),
         Step("closed_items_written", closed, "output"),

@@ -1,4 +1,4 @@
-"""What verification asks of the columns, as plans: every measure lists rows that break an invariant, or sums to compare.
+"""What verification asks of the columns, as plans: measures list rows that break an invariant, or sums to compare.
 
 Pure; which parts are read, and what the control plane says of the same things, is service/verification's work.
 """
@@ -22,8 +22,8 @@ from tieout.core.versions import CONTESTED_COLUMNS, current_steps
 from tieout.model.configuration import ReconciliationConfig
 from tieout.model.money import MAX_MINOR
 from tieout.model.plan import Columns, Plan, Row, Step, columns_sql
-from tieout.model.record import RECORD_COLUMNS
 from tieout.model.reading import DraftQuery
+from tieout.model.record import RECORD_COLUMNS
 
 SHOWN_ROWS = 100
 """How many rows a measure names; the breach after them says how many more there are."""

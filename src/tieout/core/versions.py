@@ -2,7 +2,8 @@
 
 Everything here is a function of the *set* of deliveries, never of their order: the current version of an identity
 is the greatest by (source version, content digest), and an identity that one file uses for several contents
-without telling them apart by version becomes several occurrences, all kept, numbered by digest.
+without telling them apart by version becomes several occurrences, all kept, numbered by digest. Such a conflict
+stands until a greater content arrives by itself; one of its contents arriving alone again settles nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ QUARANTINE_COLUMNS: Columns = (
 )
 
 _IDENTITY = "kind, native_id"
-_ORDER = "version DESC, digest_a DESC, digest_b DESC"
 
 
 def overlap_plan() -> Plan:
@@ -63,7 +63,8 @@ def classify_plan() -> Plan:
 def _arriving_sql() -> str:
     """Readable rows, numbered within their identity: repeats of one content, and occurrences of several contents.
 
-    Several contents under one identity are versions when their source versions differ, else occurrences.
+    Several contents under one identity are versions when their source versions differ, else occurrences, placed
+    from 1 by digest; a row that stands alone in its version has place 0.
     """
     return f"""
         WITH crowded AS (
@@ -73,15 +74,13 @@ def _arriving_sql() -> str:
             WHERE fault IS NULL AND id_hash NOT IN (SELECT id_hash FROM crowded)
         ), together AS (
             SELECT *, row_number() OVER (PARTITION BY {_IDENTITY}, digest_a, digest_b ORDER BY line) AS repeat,
-                count(DISTINCT (digest_a, digest_b)) OVER (PARTITION BY {_IDENTITY}) AS contents,
-                count(DISTINCT version) OVER (PARTITION BY {_IDENTITY}) AS versions,
-                dense_rank() OVER (PARTITION BY {_IDENTITY} ORDER BY digest_a, digest_b) - 1 AS place
+                count(DISTINCT (digest_a, digest_b)) OVER (PARTITION BY {_IDENTITY}, version) AS contents,
+                dense_rank() OVER (PARTITION BY {_IDENTITY}, version ORDER BY digest_a, digest_b) AS place
             FROM staged WHERE fault IS NULL AND id_hash IN (SELECT id_hash FROM crowded)
         )
         SELECT * FROM alone
         UNION ALL
-        SELECT * EXCLUDE (contents, versions, place), CASE WHEN versions = contents THEN 0 ELSE place END AS placed
-        FROM together"""
+        SELECT * EXCLUDE (contents, place), CASE WHEN contents > 1 THEN place ELSE 0 END AS placed FROM together"""
 
 
 def _known_sql() -> str:
@@ -92,33 +91,45 @@ def _known_sql() -> str:
 
 
 def _judged_sql() -> str:
-    """Arriving rows with their outcome. The greatest of several arriving versions decides; the others are stale."""
+    """Arriving rows with their outcome. The greatest of several arriving versions decides; the others are stale.
+
+    A conflict (rows placed from 1) is known only where the same content was in a conflict before: that it stands
+    beside others must be kept, whichever of them came alone in another delivery.
+    """
     return f"""
         WITH first_seen AS (
-            SELECT {_IDENTITY}, occurrence, digest_a, digest_b, min(batch) AS of_batch FROM known GROUP BY ALL
+            SELECT {_IDENTITY}, digest_a, digest_b, min(batch) AS first_batch,
+                min(batch) FILTER (WHERE occurrence > 0) AS first_conflict
+            FROM known GROUP BY ALL
         ), greatest_known AS (
-            SELECT {_IDENTITY}, occurrence, max((version, digest_a, digest_b)) AS top FROM known GROUP BY ALL
+            SELECT {_IDENTITY}, max((version, digest_a, digest_b)) AS top,
+                coalesce(max((version, digest_a, digest_b)) FILTER (WHERE occurrence > 0) = top, false) AS in_conflict
+            FROM known GROUP BY ALL
         ), ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY {_IDENTITY}, placed, repeat ORDER BY {_ORDER}) AS rank
-            FROM arriving
+            SELECT *, max((version, digest_a, digest_b)) OVER (PARTITION BY {_IDENTITY}) AS own_top FROM arriving
+        ), compared AS (
+            SELECT r.* EXCLUDE (occurrence), g.top, g.in_conflict, (r.version, r.digest_a, r.digest_b) AS own,
+                CASE WHEN r.repeat > 1 THEN r.batch WHEN r.placed > 0 THEN f.first_conflict
+                     ELSE f.first_batch END AS of_batch
+            FROM ranked AS r
+            LEFT JOIN first_seen AS f ON f.kind = r.kind AND f.native_id = r.native_id
+                AND f.digest_a = r.digest_a AND f.digest_b = r.digest_b
+            LEFT JOIN greatest_known AS g ON g.kind = r.kind AND g.native_id = r.native_id
         )
-        SELECT r.* EXCLUDE (occurrence, placed), r.placed::INTEGER AS occurrence,
-            CASE WHEN r.repeat > 1 THEN r.batch ELSE f.of_batch END AS of_batch,
-            CASE WHEN r.repeat > 1 OR f.of_batch IS NOT NULL THEN 'duplicate'
-                 WHEN r.rank > 1 THEN 'stale'
-                 WHEN g.top IS NULL THEN 'accepted'
-                 WHEN (r.version, r.digest_a, r.digest_b) > g.top THEN 'superseding'
+        SELECT * EXCLUDE (placed, top, in_conflict, own, own_top), placed::INTEGER AS occurrence,
+            CASE WHEN of_batch IS NOT NULL THEN 'duplicate'
+                 WHEN version < own_top[1] THEN 'stale'
+                 WHEN top IS NULL THEN 'accepted'
+                 WHEN placed > 0 AND version = top[1] AND (in_conflict OR own_top >= top) THEN 'accepted'
+                 WHEN own > top OR (placed > 0 AND own_top > top) THEN 'superseding'
                  ELSE 'stale' END AS outcome,
-            r.repeat = 1 AND f.of_batch IS NULL AND g.top IS NOT NULL AND g.top[1] = r.version AS undated
-        FROM ranked AS r
-        LEFT JOIN first_seen AS f ON f.kind = r.kind AND f.native_id = r.native_id AND f.occurrence = r.placed
-            AND f.digest_a = r.digest_a AND f.digest_b = r.digest_b
-        LEFT JOIN greatest_known AS g ON g.kind = r.kind AND g.native_id = r.native_id AND g.occurrence = r.placed"""
+            coalesce(of_batch IS NULL AND top[1] = version AND own <> top, false) AS undated
+        FROM compared"""
 
 
 def _contested_sql() -> str:
-    """Identities of which this delivery brings a further version."""
-    return "SELECT DISTINCT id_hash FROM judged WHERE outcome IN ('superseding', 'stale')"
+    """Identities of which this delivery brings a further version, or several contents at once."""
+    return "SELECT DISTINCT id_hash FROM judged WHERE outcome IN ('superseding', 'stale') OR occurrence > 0"
 
 
 def _records_sql() -> str:
@@ -149,14 +160,25 @@ def _outcomes_sql() -> str:
 def current_steps(records: str, contested: str, name: str) -> tuple[Step, ...]:
     """A view `name` of the current versions among `records`, given the source's `contested` identities.
 
-    Only contested identities are ranked; everything else is current by being alone.
+    Only contested identities are ranked; everything else is current by being alone. Where the greatest content
+    was in a conflict, all contents that were in one at that version are current, numbered from 0 by digest.
     """
     columns = columns_sql(RECORD_COLUMNS)
+    numbered = ", ".join("place AS occurrence" if column == "occurrence" else column for column, _ in RECORD_COLUMNS)
+    content = "(version, digest_a, digest_b)"
     sql = f"""
         SELECT {columns} FROM {records} WHERE id_hash NOT IN (SELECT id_hash FROM {contested})
         UNION ALL
-        SELECT {columns} FROM {records} WHERE id_hash IN (SELECT id_hash FROM {contested})
-        QUALIFY row_number() OVER (PARTITION BY {_IDENTITY}, occurrence ORDER BY {_ORDER}) = 1"""
+        SELECT {numbered} FROM (
+            SELECT *, (row_number() OVER (PARTITION BY {_IDENTITY} ORDER BY digest_a, digest_b) - 1)::INTEGER AS place
+            FROM (
+                SELECT * FROM (
+                    SELECT *, max({content}) OVER (PARTITION BY {_IDENTITY}) AS top FROM {records}
+                    WHERE id_hash IN (SELECT id_hash FROM {contested}))
+                QUALIFY CASE WHEN bool_or(occurrence > 0 AND {content} = top) OVER (PARTITION BY {_IDENTITY})
+                             THEN occurrence > 0 AND version = top[1] ELSE {content} = top END
+                    AND row_number() OVER (PARTITION BY {_IDENTITY}, digest_a, digest_b
+                                           ORDER BY occurrence = 0, batch, line) = 1))"""
     return (Step(name, sql, "view"),)
 
 

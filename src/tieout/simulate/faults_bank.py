@@ -107,7 +107,7 @@ def _gap(book: Book, payouts: list[Payout]) -> None:
     moved = sum(line.amount for line in book.bank_lines if (line.currency, line.day) == ("USD", day))
     what = f"the statement of {book.date_of(day)} is missing: the balances do not carry on"
     action = "fetch the missing statement"
-    code = ("BALANCE_GAP", PAYOUTS_TO_BANK)
+    code = ("BALANCE_GAP", "source:bank")
     book.record("F9", what, bank, ids, (abs(moved), "USD"), code, action, resolved_by=2)
     for payout in [payout for payout in payouts if (payout.currency, payout.arrival_day) == ("USD", day)]:
         payouts.remove(payout)
@@ -246,7 +246,7 @@ def _dropped_line(book: Book) -> None:
     book.open_case()
     bank = ("bank", layout.bank_file(book, line.currency))
     what = "a statement's lines do not add up to its closing balance: one is missing"
-    code = ("BALANCE_GAP", PAYOUTS_TO_BANK)
+    code = ("BALANCE_GAP", "source:bank")
     money = (abs(line.amount), line.currency)
     ids = (statement_id(book, line.currency, line.day),)
     book.record("F9", what, bank, ids, money, code, "fetch the statement again")

@@ -96,7 +96,7 @@ def _unmapped_customer(book: Book, victims: Victims) -> None:
         what = "the key map does not know this customer id"
         place = ("stripe", layout.stripe_file("customers"))
         ids = (customer.stripe, invoice.id, charge.id)
-        book.record("F1", what, place, ids, _money(invoice), ("UNRESOLVED_CUSTOMER", None), "map the id")
+        book.record("F1", what, place, ids, _money(invoice), ("UNRESOLVED_CUSTOMER", "source:stripe"), "map the id")
 
 
 def _charged_twice(book: Book, victims: Victims) -> None:

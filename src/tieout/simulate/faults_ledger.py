@@ -108,7 +108,7 @@ def _same_entry_id(book: Book) -> None:
     book.open_case()
     money = (abs(entry.amount), entry.currency)
     what = "the same entry id stands twice in one file, with different text"
-    book.record("F2", what, LEDGER, (entry.id,), money, ("DUPLICATE_ID", None), "ask which of the two holds")
+    book.record("F2", what, LEDGER, (entry.id,), money, ("DUPLICATE_ID", "source:ledger"), "ask which of the two holds")
 
 
 def _planted(book: Book) -> set[str]:
@@ -124,7 +124,7 @@ def _same_entitlement_id(book: Book) -> None:
     place = ("product", layout.ENTITLEMENTS)
     what = "the same entitlement id stands twice in one file, with different seats"
     ids = (entitlement.id,)
-    book.record("F2", what, place, ids, None, ("DUPLICATE_ID", None), "ask which of the two holds")
+    book.record("F2", what, place, ids, None, ("DUPLICATE_ID", "source:product"), "ask which of the two holds")
 
 
 def plant_delivery_faults(book: Book) -> None:

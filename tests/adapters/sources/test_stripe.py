@@ -94,7 +94,7 @@ class TestKinds:
         row = self.by_id["cus_A"]
         assert without(row, "line", "attributes") == {
             "kind": "customer", "native_id": "cus_A", "date": "2026-01-01", "time": "2026-01-01T00:00:00Z",
-            "counterparty": "Example Customer AG", "customer_ref": "cus_A",
+            "counterparty": "Example Customer AG", "customer_ref": "cus_A", "version": "1767225600000000",
         }  # fmt: skip
         assert attributes(row) == {
             "balance_minor": "-500", "delinquent": False, "email": "billing@example.com", "livemode": True,
@@ -113,7 +113,7 @@ class TestKinds:
             "kind": "invoice", "native_id": "in_A", "date": "2026-01-02", "time": "2026-01-01T00:00:00Z",
             "amount": "500.00", "currency": "EUR", "counterparty": "Example Customer AG", "status": "paid",
             "category": "subscription_cycle", "reference": "INV-0001", "invoice_ref": "in_A", "payment_ref": "pi_A",
-            "subscription_ref": "sub_A", "customer_ref": "cus_A",
+            "subscription_ref": "sub_A", "customer_ref": "cus_A", "version": "1767312000003003",
         }  # fmt: skip
         found = attributes(row)
         assert (found["amount_due"], found["amount_paid"], found["amount_remaining"]) == ("500.00", "500.00", "0.00")
@@ -199,7 +199,7 @@ def test_events_feed_current_state() -> None:
         (6, "event", "evt_5", None),
         (6, "raw", "prod_A", None),
     ]
-    assert {row["version"] for row in rows if row["line"] == 1} == {"2026-01-02T00:01:40Z"}
+    assert {row["version"] for row in rows if row["line"] == 1} == {"1767312100000000", "1767312100002002"}
     assert rows[1]["time"] == "2026-01-02T00:00:01Z"
     assert (rows[0]["category"], rows[0]["reference"]) == ("charge.updated", "ch_A")
     assert attributes(rows[0])["previous_attributes"] == {"status": "pending"}

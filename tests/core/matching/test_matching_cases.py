@@ -63,7 +63,7 @@ def _open_shown(items: list[dict[str, Any]], expected: list[dict[str, Any]]) -> 
             "grouped": item["grouped"],
         }
         shown.append({name: everything[name] for name in fields})
-    return sorted(shown, key=str)
+    return sorted(shown, key=_place)
 
 
 def _check(outcome: Any, expect: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def _check(outcome: Any, expect: dict[str, Any]) -> None:
     for wanted in expected_open:
         for name in shown[0] if shown else ():
             wanted.setdefault(name, next((item[name] for item in shown if item["id"] == wanted["id"]), None))
-    assert shown == sorted(expected_open, key=str)
+    assert shown == sorted(expected_open, key=_place)
     assert sorted(map(str, (match.shown() for match in outcome.matches))) == sorted(
         str({"type": match["type"], "used": dict(sorted(match["used"].items(), key=_by_side(outcome)))}
             | ({"fee": match["fee"]} if "fee" in match else {}))
@@ -85,6 +85,10 @@ def _check(outcome: Any, expect: dict[str, Any]) -> None:
         found = next(one for one in outcome.proof if (one.side, one.currency) == (line["side"], line["currency"]))
         text = found.as_text()
         assert {name: text[name] for name in line} == line
+
+
+def _place(item: dict[str, Any]) -> tuple[str, str]:
+    return str(item["id"]), str(item["open"])
 
 
 def _by_side(outcome: Any) -> Any:

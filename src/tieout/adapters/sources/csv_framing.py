@@ -270,7 +270,8 @@ class _Mender:
         return buffer.data[buffer.at : end]
 
     def _pass_line(self) -> None:
-        self.buffer.at += len(self._physical_line())
+        line = self._physical_line()  # first: reading on moves the position
+        self.buffer.at += len(line)
         self._placeholders(1)
 
     def _placeholders(self, count: int) -> None:
@@ -278,6 +279,8 @@ class _Mender:
         self.line += count
 
     def _reject(self, reason: str, raw: bytes, lines: int = 1) -> None:
+        if lines > 1:
+            reason += f" (a row over lines {self.line} to {self.line + lines - 1})"
         text = raw[: EXCERPT_CHARACTERS * 4].decode("utf-8", errors="replace").rstrip("\r\n")
         rejection = Rejection(self.line, "row", reason, text[:EXCERPT_CHARACTERS].replace("\0", "\\0"))
         self.framed.rejections.append(rejection)

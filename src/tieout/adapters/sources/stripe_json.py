@@ -30,6 +30,7 @@ DOCUMENT_NUMBER_TYPES: Final = frozenset({"invoice", "credit_note", "quote"})
 Json = dict[str, object]
 
 _CARD_FIELDS = frozenset({"number", "card_number", "pan"})
+_SECRETS = frozenset({"client_secret", "secret", "payment_method_secret", "associated_secret"})
 _CARD_NUMBER = re.compile(r"[0-9](?:[ -]?[0-9]){12,18}")
 _SMALL_INTEGER_CHARACTERS = 18
 _ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -97,6 +98,16 @@ class StrictDecoder:
 
 def _integer(text: str) -> int | NumberText:
     return int(text) if len(text) <= _SMALL_INTEGER_CHARACTERS else NumberText(text)
+
+
+def without_secrets(value: object) -> object:
+    """The same JSON with secrets (client secrets, signing secrets, ephemeral keys) blotted out, at any depth."""
+    if isinstance(value, dict):
+        return {
+            name: "[secret]" if name in _SECRETS and isinstance(inner, str) else without_secrets(inner)
+            for name, inner in value.items()
+        }
+    return [without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
 def canonical(value: object) -> str:

@@ -23,11 +23,13 @@
   does not name is taken from its metadata: `invoice_id`; `workspace_id`, `customer` or `customer_id`.
 - `attributes` keeps the metadata and the fields of EXTRAS; money in them is decimal text in major units, or, where
   no currency is known, the integer under a name that ends in `_minor`.
-- An event also yields the object it carries, where that has a type and an id, as a draft with the event's instant
-  as its version: an event stream alone keeps the current state. Where the event says that this very object was
+- The version is told from the object's own instants and state, see `stripe_lifecycle`.
+- An event also yields the object it carries, where that has a type and an id, as a draft whose version counts the
+  event's instant: an event stream alone keeps the current state. Where the event says that this very object was
   deleted (`customer.deleted`), and where an object says so itself, its status is `deleted`.
 - An object of a known type without an id (an upcoming invoice) is a preview, not yet a record: it is kept raw, as
-  is every type that is not known. Raw objects keep all their content, and without an id are named by its digest.
+  is every type that is not known. Raw objects keep all their content but their secrets, and without an id are
+  named by its digest.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tieout.adapters.sources.stripe_fields import Context, Extras, Fault, StripeObject, UnreadableFieldError
-from tieout.adapters.sources.stripe_json import Json, canonical
+from tieout.adapters.sources.stripe_json import Json, canonical, without_secrets
+from tieout.adapters.sources.stripe_lifecycle import version_of
 from tieout.model.record import RAW_KIND
 
 Columns = dict[str, str | None]
@@ -119,7 +122,7 @@ def type_of(value: Json, hint: str | None) -> str:
 def drafts_of(value: Json, hint: str | None, context: Context) -> Iterator[Columns | Fault]:
     """The draft of one object, or why there is none; for an event, that of the object it carries as well."""
     kind = type_of(value, hint)
-    yield _draft(value, kind, context, version=None, deleted=value.get("deleted") is True)
+    yield _draft(value, kind, context, deleted=value.get("deleted") is True)
     if kind != "event":
         return
     event = StripeObject(value, context)
@@ -129,10 +132,12 @@ def drafts_of(value: Json, hint: str | None, context: Context) -> Iterator[Colum
     carried_type, carried_id = carried.get("object"), carried.get("id")
     if isinstance(carried_type, str) and isinstance(carried_id, str) and carried_type and carried_id:
         deleted = carried.get("deleted") is True or event.text("type") == f"{carried_type}.deleted"
-        yield _draft(carried, carried_type, context, version=event.instant("created"), deleted=deleted)
+        yield _draft(carried, carried_type, context, told_at=event.at("created"), deleted=deleted)
 
 
-def _draft(value: Json, stripe_type: str, context: Context, *, version: str | None, deleted: bool) -> Columns | Fault:
+def _draft(
+    value: Json, stripe_type: str, context: Context, *, deleted: bool, told_at: object = None
+) -> Columns | Fault:
     """One object as a draft of its kind, or raw."""
     item = StripeObject(value, context)
     try:
@@ -146,9 +151,7 @@ def _draft(value: Json, stripe_type: str, context: Context, *, version: str | No
         return error.fault
     except ValueError as error:
         return Fault("object", str(error))
-    if stripe_type == "event" and reader is not None:
-        version = item.instant("created")
-    columns["version"] = version
+    columns["version"] = version_of(stripe_type, item, told_at=told_at) if reader or told_at is not None else None
     if deleted:
         columns["status"] = "deleted"
     return columns
@@ -156,7 +159,7 @@ def _draft(value: Json, stripe_type: str, context: Context, *, version: str | No
 
 def _raw(item: StripeObject, stripe_type: str) -> Columns:
     """An object whose type Tieout does not know, or that has no identity: all its content, nothing derived."""
-    content = canonical(item.value)
+    content = canonical(without_secrets(item.value))
     digest = hashlib.sha256(content.encode()).hexdigest()
     native_id = item.text("id") or f"sha256:{digest}"
     return {"kind": RAW_KIND, "native_id": native_id, "category": stripe_type, "attributes": content}

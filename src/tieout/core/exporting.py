@@ -33,6 +33,9 @@ FORMATS: Final = ("csv", "jsonl", "parquet")
 _FORMULA_STARTS = ("'='", "'+'", "'-'", "'@'", "chr(9)", "chr(10)", "chr(13)")
 """First characters that make spreadsheets evaluate a cell (OWASP, CSV Injection)."""
 
+_TYPES: Mapping[str, str] = {"number": "BIGINT", "day": "DATE"}
+"""Engine types of shapes that are not text."""
+
 _COPY = {
     "csv": "(FORMAT csv, HEADER true)",
     "jsonl": "(FORMAT json)",
@@ -258,10 +261,11 @@ def open_items_plan(file_format: str, ran: Mapping[str, list[object]], target: s
 def quarantine_export_plan(file_format: str, delivered: Mapping[str, list[object]], target: str) -> Plan:
     """Unreadable rows. Input: `quarantine`; `delivered` holds lists of equal length: batch, source, file."""
     shown = "SELECT d.source, d.file, q.* FROM quarantine AS q LEFT JOIN delivered AS d ON d.batch = q.batch"
+    order = "source, batch, line NULLS FIRST, field, reason, text, native_id"
     steps = (
         Step("delivered", _lists_sql("batch", "source", "file")),
         Step("shown", shown, "view"),
-        copy_step("quarantine", file_format, "shown", "source, batch, line NULLS FIRST, field, reason, text, native_id"),
+        copy_step("quarantine", file_format, "shown", order),
     )
     return Plan(steps, {**delivered, "target": target}, {"quarantine": QUARANTINE_COLUMNS})
 
@@ -273,8 +277,7 @@ def rows_plan(what: str, file_format: str, target: str) -> Plan:
 
 def row_columns(what: str) -> Columns:
     """Engine types of an export's columns as rows bring them, and their place in the order."""
-    kinds = {"number": "BIGINT", "day": "DATE"}
-    columns = tuple((name, kinds.get(shape, "VARCHAR")) for name, shape, _ in EXPORTS[what])
+    columns = tuple((name, _TYPES.get(shape, "VARCHAR")) for name, shape, _ in EXPORTS[what])
     return (("place", "BIGINT"), *columns)
 
 

@@ -28,9 +28,10 @@ _DRAFT_TO_RECORD = {
     "net": "net_minor",
 }
 _PLAIN_DECIMAL = r"[+-]?[0-9]{1,22}(\.[0-9]{1,12}0*)?"
-_TWO_DECIMALS = r"[+-]?[0-9]{1,15}(\.[0-9]{1,2})?"
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z"
+_TWO_DECIMALS = r"[+-]?[0-9]{1,14}(\.[0-9]{1,2})?"
+_YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_DAY = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
+_INSTANT = _DAY + r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z"
 _OBSERVED = "getvariable('observed_us')::BIGINT"
 _LANE = "9223372036854775807::UHUGEINT"
 
@@ -104,9 +105,10 @@ def _typed_sql(present: set[str]) -> str:
         return _minor_sql(column) if column in present else "NULL::BIGINT"
 
     shown = ", ".join(f"{text(column)} AS {identifier(column)}" for column in DRAFT_COLUMNS)
+    given = "nullif(d.native_id, '')" if "native_id" in present else "NULL::VARCHAR"
     return f"""
         SELECT line, {", ".join(f"d.{identifier(column)}" for column in ("kind", *_TEXT_COLUMNS))}, d.exponent,
-            d.native_id AS given_id, d.currency, d.version AS version_text, d.date AS date_text, d.time AS time_text,
+            {given} AS given_id, d.currency, d.version AS version_text, d.date AS date_text, d.time AS time_text,
             d.amount AS amount_text, d.fee AS fee_text, d.net AS net_text,
             {_version_sql() if "version" in present else _OBSERVED} AS version,
             {_day_sql("date") if "date" in present else "NULL::DATE"} AS given_date,
@@ -129,7 +131,8 @@ def _exponent_sql() -> str:
 def _minor_sql(column: str) -> str:
     """Minor units of a decimal text, exactly; NULL when it is no plain decimal or finer than its currency.
 
-    Two decimals or fewer fit a 64-bit decimal, the common and fast way; everything else takes 38 digits.
+    Two decimals or fewer on up to 14 digits fit a 64-bit decimal even when multiplied by 100: the common and fast
+    way. Everything else takes 38 digits.
     """
     text = f"d.{identifier(column)}"
     scale = "CASE d.exponent WHEN 0 THEN 1 WHEN 2 THEN 100 WHEN 3 THEN 1000 ELSE 10000 END"
@@ -185,12 +188,13 @@ def _fault_sql(present: set[str], derived_ids: bool) -> str:
     if "status" in present:
         is_money += " AND status IS DISTINCT FROM 'deleted'"  # a tombstone carries no amount, and supersedes
     moneys = [column for column in ("amount", "fee", "net") if column in present]
-    checks = [fault("kind", "kind IS NULL", "the row does not say what it is: declare the source''s kind")]
+    checks = [fault("kind", "kind IS NULL OR kind = ''", "the row does not say what it is: declare the source''s kind")]
     if not derived_ids:
-        checks.append(fault("native_id", "given_id IS NULL OR given_id = ''", "missing: a record needs its own id"))
+        checks.append(fault("native_id", "given_id IS NULL", "missing: a record needs its own id"))
     if "native_id" in present:
         reason = f"longer than {MAX_ID_LENGTH} characters"
-        checks.append(fault("native_id", f"length(given_id) > {MAX_ID_LENGTH}", reason, "given_id"))
+        checks.append(fault("native_id", _longer("given_id", MAX_ID_LENGTH), reason, "given_id"))
+        checks.append(fault("native_id", "contains(given_id, chr(0))", "contains a NUL character"))
     needs = "currency IS NULL AND "
     checks.append(fault("currency", needs + is_money, "an amount needs a currency: declare or map it"))
     if "currency" in present:
@@ -211,10 +215,15 @@ def _fault_sql(present: set[str], derived_ids: bool) -> str:
         checks.append(fault("time", unread, "not an instant (YYYY-MM-DDTHH:MM:SSZ)", "time_text"))
     if "version" in present:
         checks.append(fault("version", "version IS NULL", "neither a whole number nor an instant", "version_text"))
-    long = f"longer than {MAX_TEXT_LENGTH} characters"
-    texts = sorted({"description", "attributes"} & present)
-    checks += [fault(text, f"length({text}) > {MAX_TEXT_LENGTH}", long) for text in texts]
+    for text in sorted({"kind", *_TEXT_COLUMNS} & present):
+        checks.append(fault(text, _longer(text, MAX_TEXT_LENGTH), f"longer than {MAX_TEXT_LENGTH} characters"))
+        checks.append(fault(text, f"contains({text}, chr(0))", "contains a NUL character"))
     return f"CASE {' '.join(checks)} END"
+
+
+def _longer(column: str, limit: int) -> str:
+    """Whether a text has more characters than a limit; counting bytes first is free, counting characters is not."""
+    return f"strlen({column}) > {limit} AND length({column}) > {limit}"
 
 
 def _encoded(columns: Collection[str], absent: Collection[str] = ()) -> str:

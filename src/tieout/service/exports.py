@@ -1,4 +1,4 @@
-"""Exports for people and spreadsheets: matches, open items, findings, proofs and quarantine as CSV, JSON lines, Parquet.
+"""Exports for people and spreadsheets: matches, open items, findings, proofs and quarantine, in three formats.
 
 Written beside the target, forced to the disk and then renamed, so that no crash leaves half a file; and audited,
 because an export takes revenue data out of the workspace.
@@ -25,6 +25,7 @@ from tieout.adapters.raw import sha256_of, sync_directory, sync_file
 from tieout.adapters.store.tables import batches, finding_history, findings, heads, parts, proofs, runs
 from tieout.core.exporting import (
     EXPORTS,
+    FINDINGS,
     FORMATS,
     matches_plan,
     open_items_plan,
@@ -33,7 +34,7 @@ from tieout.core.exporting import (
     rows_plan,
 )
 from tieout.core.matching.items import stages
-from tieout.model.audit import SYSTEM, Actor
+from tieout.model.audit import JSON, SYSTEM, Actor
 from tieout.model.configuration import Configuration
 from tieout.model.errors import IncompleteError, UsageError
 from tieout.model.money import decimal_text
@@ -42,8 +43,6 @@ from tieout.model.reading import DraftQuery
 from tieout.service.run_records import COUNTS, FIGURES, load_rules
 from tieout.service.staging import engine_for
 from tieout.service.unit import Unit
-
-Inputs = dict[str, list[Path]]
 
 
 def export(
@@ -76,7 +75,7 @@ def export(
             work = _Export(unit, configuration, connection, engine, Path(scratch), scope, format, str(beside))
             rows = work.write(what)
         sync_file(beside)
-        details = {"format": format, "file": path.name, "rows": rows, "sha256": sha256_of(beside)}
+        details: dict[str, JSON] = {"format": format, "file": path.name, "rows": rows, "sha256": sha256_of(beside)}
         with unit.change(actor, "export") as change:
             change.audit(f"export/{what}", {**details, "reconciliation": reconciliation, "run": run})
         os.replace(beside, path)
@@ -159,10 +158,147 @@ class _Export:
     def write(self, what: str) -> int:
         """Write the target and return its rows."""
         if what == "matches":
-            return self._run(self._matches(), {name: self._parts(name) for name in ("pairs", "allocations")} | self._left_out("revoked"))
+            inputs = {name: self._written(name) for name in ("pairs", "allocations")}
+            return self._run(
+                matches_plan(self.format, self._decided(), self.target),
+                {**inputs, "revoked": self._replaced("revoked")},
+            )
         if what == "open-items":
-            return self._run(self._open_items(), {"open_items": self._parts("open_items")} | self._left_out("closed_items"))
+            ran = list(self.scope.of_run.items())
+            lists: dict[str, list[object]] = {
+                "run": [run for run, _ in ran],
+                "reconciliation": [name for _, name in ran],
+                "as_of": [self.scope.as_of[run] for run, _ in ran],
+            }
+            inputs = {"open_items": self._written("open_items"), "closed_items": self._replaced("closed_items")}
+            return self._run(open_items_plan(self.format, lists, self.target), inputs)
         if what == "quarantine":
             return self._quarantine()
-        rows = self._findings() if what == "findings" else self._proof()
-        return self._rows(what, rows)
+        return self._rows(what, self._findings() if what == "findings" else self._proof())
+
+    def _run(self, plan: Plan, inputs: Mapping[str, Sequence[Path]]) -> int:
+        (row,) = self.engine.run(plan, inputs, {}).measured["exported"]
+        return int(str(row[0]))
+
+    def _written(self, dataset: str) -> list[Path]:
+        """Parts of a dataset that the runs in question wrote."""
+        scope = self.scope
+        where: list[ColumnElement[bool]] = [parts.c.dataset == dataset, parts.c.state == "visible"]
+        if scope.run is not None:
+            where.append(parts.c.run == scope.run)
+        else:
+            where += [parts.c.run.is_not(None), parts.c.slice.is_(None)]
+        if scope.asked is not None:
+            where.append(parts.c.reconciliation == scope.asked)
+        return self._files(*where)
+
+    def _replaced(self, dataset: str) -> list[Path]:
+        """Parts that say what holds no more; of what one run wrote nothing is left out."""
+        return self._written(dataset) if self.scope.run is None else []
+
+    def _files(self, *where: ColumnElement[bool]) -> list[Path]:
+        unit = self.unit
+        return part_store.part_paths(
+            self.connection, unit.workspace, unit.parts_directory, unit.cache_directory, *where
+        )
+
+    def _decided(self) -> dict[str, list[object]]:
+        """Which passes each stage of each run stands for, as lists of equal length."""
+        rows = [
+            (run, number, name, passes)
+            for run, name in self.scope.of_run.items()
+            for number, passes in self._stages(run, name)
+        ]
+        names = ("run", "stage", "reconciliation", "passes")
+        return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+
+    def _stages(self, run: int, name: str) -> list[tuple[int, str]]:
+        """Number and pass names of a run's stages: by the rules it closed with, or today's while it is open."""
+        closed = self.connection.scalar(
+            select(runs.c.state).where(runs.c.workspace == self.unit.workspace, runs.c.run == run)
+        )
+        rules = self.configuration.reconciliations.get(name)
+        if closed == "closed":
+            rules = load_rules(self.connection, self.unit.workspace, run)
+        if rules is None:
+            return []
+        return [(stage.number, ", ".join(stage.names)) for stage in stages(rules.sides, rules.passes)]
+
+    def _quarantine(self) -> int:
+        """Unreadable rows of accepted batches; of one reconciliation, those of its sources."""
+        if self.scope.run is not None:
+            hint = "leave out the run; a reconciliation narrows it to its sources"
+            raise UsageError("quarantined rows belong to batches, not to runs", hint=hint)
+        query = select(batches.c.batch, batches.c.source, batches.c.file_name).where(
+            batches.c.workspace == self.unit.workspace, batches.c.state == "accepted"
+        )
+        if self.scope.asked is not None:
+            config = self.configuration.reconciliations.get(self.scope.asked)
+            query = query.where(batches.c.source.in_({side.source for side in config.sides} if config else set()))
+        taken = self.connection.execute(query.order_by(batches.c.batch)).all()
+        lists: dict[str, list[object]] = {
+            "batch": [row.batch for row in taken],
+            "source": [row.source for row in taken],
+            "file": [row.file_name for row in taken],
+        }
+        files = self._files(
+            parts.c.dataset == "quarantine", parts.c.state == "visible", parts.c.batch.in_(lists["batch"])
+        )
+        return self._run(quarantine_export_plan(self.format, lists, self.target), {"quarantine": files})
+
+    def _findings(self) -> Iterable[dict[str, object]]:
+        """Findings in the order of their numbers; of one run, those it saw or changed."""
+        query = select(findings).where(findings.c.workspace == self.unit.workspace).order_by(findings.c.finding)
+        if self.scope.asked is not None:
+            query = query.where(findings.c.reconciliation == self.scope.asked)
+        if (run := self.scope.run) is not None:
+            changed = select(finding_history.c.finding).where(
+                finding_history.c.workspace == self.unit.workspace, finding_history.c.run == run
+            )
+            seen = or_(findings.c.first_run == run, findings.c.last_run == run, findings.c.finding.in_(changed))
+            query = query.where(seen)
+        for row in self.connection.execute(query):
+            yield _finding_cells(row)
+
+    def _proof(self) -> Iterable[dict[str, object]]:
+        """Proof lines of the heads, or of one run."""
+        query = (
+            select(proofs, runs.c.reconciliation, runs.c.as_of)
+            .join(runs, (runs.c.workspace == proofs.c.workspace) & (runs.c.run == proofs.c.run))
+            .where(proofs.c.workspace == self.unit.workspace, proofs.c.run.in_(self.scope.heads))
+            .order_by(runs.c.reconciliation, proofs.c.run, proofs.c.side, proofs.c.currency)
+        )
+        for row in self.connection.execute(query):
+            figures = {name: decimal_text(int(getattr(row, name)), row.currency) for name in FIGURES}
+            shown = {name: getattr(row, name) for name in ("reconciliation", "run", "as_of", "side", "currency")}
+            yield {**shown, **figures, **{name: getattr(row, name) for name in COUNTS}}
+
+    def _rows(self, what: str, rows: Iterable[Mapping[str, object]]) -> int:
+        """Write bounded rows of the control plane by way of the engine, so that every format is written by one hand."""
+        spool, shown = self.scratch / "rows.jsonl", self.scratch / "rows.parquet"
+        with spool.open("wb") as file:
+            for place, row in enumerate(rows):
+                file.write(orjson.dumps({"place": place, **row}) + b"\n")
+        columns = row_columns(what)
+        typed = ", ".join(f"{name}: '{kind}'" for name, kind in columns)
+        sql = f"SELECT * FROM read_json($spool, format = 'newline_delimited', columns = {{{typed}}})"
+        read = DraftQuery(sql, {"spool": str(spool)})
+        plan = Plan((Step("typed", f"SELECT {columns_sql(columns)} FROM spooled", "output"),))
+        self.engine.run(plan, {}, {"typed": shown}, {"spooled": read})
+        return self._run(rows_plan(what, self.format, self.target), {"shown": [shown]})
+
+
+def _finding_cells(row: Row[*tuple[Any, ...]]) -> dict[str, object]:
+    """A finding's row under the names of its export."""
+    named = {
+        "code": row.rule,
+        "source": row.anchor_source,
+        "record_kind": row.anchor_kind,
+        "native_id": row.anchor_id,
+        "customer": row.customer_id,
+        "date": row.effective_date,
+    }
+    for name in ("expected", "actual", "at_risk"):
+        minor = getattr(row, f"{name}_minor")
+        named[name] = None if minor is None else decimal_text(minor, row.currency)
+    return {name: named[name] if name in named else getattr(row, name) for name, _, _ in FINDINGS}

@@ -10,6 +10,9 @@ from tieout.model.configuration import PassConfig, ReconciliationConfig, SideCon
 from tieout.model.errors import UsageError
 from tieout.model.plan import identifier
 
+ITEM_HASH = "xor(id_hash, occurrence::BIGINT * 1000003)"
+"""The identity of an item from a record's: further occurrences of one native id are items of their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -82,7 +85,7 @@ def side_items_sql(reconciliation: ReconciliationConfig, number: int, records: s
     keys = ", ".join(f"{column} AS key_{place}" for place, column in enumerate(columns, start=1))
     return f"""
         SELECT getvariable('side_{number}') AS side, getvariable('source_{number}') AS source, kind, native_id,
-            occurrence, id_hash, digest_a, digest_b, batch, effective_date, occurred_at, currency,
+            occurrence, {ITEM_HASH} AS id_hash, digest_a, digest_b, batch, effective_date, occurred_at, currency,
             {signed} AS amount_minor, coalesce({fee}, 0) AS fee_minor, {signed} AS open_minor, customer_ref,
             reference, counterparty, description, {keys}
         FROM {records}

@@ -7,7 +7,7 @@ of; the other records of those matches come back into the pool with the amount t
 from __future__ import annotations
 
 from tieout.core.matching.columns import ALLOCATION_COLUMNS, ITEM_COLUMNS, OPEN_ITEM_COLUMNS, RECORD_IDENTITY
-from tieout.core.matching.items import side_items_sql
+from tieout.core.matching.items import ITEM_HASH, side_items_sql
 from tieout.core.versions import current_steps
 from tieout.model.configuration import ReconciliationConfig
 from tieout.model.plan import Step, columns_sql
@@ -39,7 +39,7 @@ def next_pool_steps(reconciliation: ReconciliationConfig) -> tuple[Step, ...]:
     sources = source_names(reconciliation)
     steps: list[Step] = [Step("carried", _carried_sql()), Step("firm", _firm_sql(), "view")]
     for place in range(len(sources)):
-        steps.append(Step(f"moved_{place}", f"SELECT DISTINCT id_hash FROM changed_{place}"))
+        steps.append(Step(f"moved_{place}", f"SELECT DISTINCT id_hash, {ITEM_HASH} AS item_hash FROM changed_{place}"))
         chosen = f"SELECT * FROM records_{place} WHERE id_hash IN (SELECT id_hash FROM moved_{place})"
         steps.append(Step(f"arrived_{place}", chosen))
         steps += current_steps(f"arrived_{place}", f"contested_{place}", f"arrived_now_{place}")
@@ -49,7 +49,7 @@ def next_pool_steps(reconciliation: ReconciliationConfig) -> tuple[Step, ...]:
     )
     steps.append(Step("arriving_items", arriving))
     moved = " UNION ".join(
-        f"SELECT getvariable('side_{number}') AS side, id_hash FROM moved_{sources.index(side.source)}"
+        f"SELECT getvariable('side_{number}') AS side, item_hash AS id_hash FROM moved_{sources.index(side.source)}"
         for number, side in enumerate(reconciliation.sides)
     )
     steps += [
@@ -60,7 +60,7 @@ def next_pool_steps(reconciliation: ReconciliationConfig) -> tuple[Step, ...]:
         Step("released", _released_sql()),
     ]
     for place in range(len(sources)):
-        back = f"SELECT * FROM records_{place} WHERE id_hash IN (SELECT id_hash FROM released)"
+        back = f"SELECT * FROM records_{place} WHERE {ITEM_HASH} IN (SELECT id_hash FROM released)"
         steps.append(Step(f"back_{place}", back))
         steps += current_steps(f"back_{place}", f"contested_{place}", f"back_now_{place}")
     for number, side in enumerate(reconciliation.sides):

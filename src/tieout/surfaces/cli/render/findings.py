@@ -130,7 +130,9 @@ def finding_view(row: FindingRow, history: Sequence[HistoryRow]) -> RenderableTy
         facts.add_row(Text(name, style="dim"), text(value))
     events = table("at", "who", "what", "state", "why", title="History")
     for event in history:
-        moved = event.to_state if event.from_state in (None, event.to_state) else f"{event.from_state} → {event.to_state}"
+        moved = (
+            event.to_state if event.from_state in (None, event.to_state) else f"{event.from_state} → {event.to_state}"
+        )
         run = "" if event.run is None else f" (run {event.run})"
         events.add_row(
             instant(event.at), text(event.actor), text(event.action), text(moved), text(f"{event.reason}{run}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from tieout.model.money import decimal_text
+from tieout.model.errors import InputError
+from tieout.model.money import decimal_text, parse_decimal
 from tieout.model.record import Rejection, Statement
 from tieout.service.preview import Preview
 from tieout.surfaces.cli.output import table, text
@@ -79,12 +81,12 @@ def print_preview(out: Console, shown: Preview, limit: int) -> None:
 def _print_records(out: Console, records: Iterable[Mapping[str, object]]) -> None:
     """One row a record; the columns that say nothing in any of them are left out."""
     rows = list(records)
-    columns = [">line", "kind", "id", "date", ">amount", ""]
+    columns = [">line", "kind", "id", "date", ">amount"]
     shown = [name for name in ("reference", "counterparty", "description") if any(row[name] for row in rows)]
     made = table(*columns, *(shown if out.width >= 100 else shown[:1] or shown[1:2]))
     words = shown if out.width >= 100 else shown[:1]
     for row in rows:
-        amount = "" if row["amount"] is None else grouped(str(row["amount"]))
+        amount = "" if row["amount"] is None else f"{grouped(str(row['amount']))} {row['currency']}"
         style = "red" if amount.startswith("-") else ""
         own = str(row["native_id"] or "")
         made.add_row(
@@ -93,7 +95,6 @@ def _print_records(out: Console, records: Iterable[Mapping[str, object]]) -> Non
             text("derived" if own.startswith("line:") else own, "dim" if own.startswith("line:") else ""),
             str(row["date"] or ""),
             Text(amount, style=style),
-            str(row["currency"] or ""),
             *(text(_shortened(str(row[name] or ""))) for name in words),
         )
     out.print(made)
@@ -103,16 +104,26 @@ def _shortened(words: str) -> str:
     return words if len(words) <= 60 else words[:59] + "…"
 
 
-def statements_view(statements: Sequence[Statement]) -> object:
+def statements_view(statements: Sequence[Statement]) -> Table:
     """Bank statements, and whether each ties: opening + lines = closing."""
     made = table("statement", "account", ">opening", ">sum", ">closing", "", ">lines", "ties")
     for one in statements:
         ties = Text("no balances", style="dim") if one.ties is None else Text("✓", style="green")
         if one.ties is False:
-            ties = Text(f"✗ {grouped(f'{one.gap:f}')}", style="bold red")
-        figures = [grouped(figure) if figure is not None else "" for figure in (one.opening, one.sum, one.closing)]
+            ties = Text(f"✗ {_figure(f'{one.gap:f}', one.currency)}", style="bold red")
+        figures = [_figure(figure, one.currency) for figure in (one.opening, one.sum, one.closing)]
         made.add_row(text(one.statement_id), text(one.account), *figures, one.currency, str(one.lines), ties)
     return made
+
+
+def _figure(decimal: str | None, currency: str) -> str:
+    """A bank's figure with the decimals of its currency, or as it stands where it has others."""
+    if decimal is None:
+        return ""
+    try:
+        return money(parse_decimal(decimal, currency), currency)
+    except InputError:
+        return grouped(decimal)
 
 
 def print_rejections(out: Console, rejections: Sequence[Rejection], count: int) -> None:

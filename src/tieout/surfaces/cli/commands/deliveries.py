@@ -1,4 +1,4 @@
-"""Taking in several files one after the other; one that is refused does not stop the others. For `ingest` and `demo`."""
+"""Taking in files one after the other, for `ingest` and `demo`: one that is refused does not stop the others."""
 
 from __future__ import annotations
 

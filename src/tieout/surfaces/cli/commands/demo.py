@@ -82,9 +82,8 @@ def _introduce(out: Console, world: World) -> None:
     out.print(Rule(Text("a made-up month", style="bold"), align="left", style="dim"))
     planted = sorted({truth.fault for truth in world.truths}, key=lambda fault: (fault[0], int(fault[1:])))
     cases = len({truth.case for truth in world.truths})
-    out.print(
-        f"{world.start} to {world.end}: {counted(len(world.files), 'file')} from Stripe, a bank, a CRM, the product and a ledger."
-    )
+    origins = "Stripe, a bank, a CRM, the product and a ledger"
+    out.print(text(f"{world.start} to {world.end}: {counted(len(world.files), 'file')} from {origins}."))
     out.print(
         text(f"{counted(cases, 'fault')} planted ({', '.join(planted)}); the truth is in {world.truth_file}.", "dim")
     )

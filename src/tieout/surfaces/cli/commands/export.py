@@ -53,18 +53,17 @@ def command(
 ) -> None:
     """Write matches, open items, findings, proof or quarantined rows to a file."""
     file_format = chosen or _by_name(output)
-    with session(context) as opened:
-        with progress() as tell:
-            tell(f"writing {output} …")
-            rows = export(
-                opened.unit,
-                opened.configuration,
-                what.value,
-                file_format.value,
-                output,
-                reconciliation=reconciliation,
-                run=run,
-            )
+    with session(context) as opened, progress() as tell:
+        tell(f"writing {output} …")
+        rows = export(
+            opened.unit,
+            opened.configuration,
+            what.value,
+            file_format.value,
+            output,
+            reconciliation=reconciliation,
+            run=run,
+        )
     if as_json:
         write_json({"what": what.value, "format": file_format.value, "file": str(output), "rows": rows})
     else:

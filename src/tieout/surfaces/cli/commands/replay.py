@@ -26,10 +26,9 @@ def command(
 
     Ends with 3 when the result is another one.
     """
-    with session(context) as opened:
-        with progress() as tell:
-            tell(f"computing run {run} again …")
-            report = replay(opened.unit, opened.configuration, run)
+    with session(context) as opened, progress() as tell:
+        tell(f"computing run {run} again …")
+        report = replay(opened.unit, opened.configuration, run)
     if as_json:
         write_json(asdict(report))
     else:

@@ -93,11 +93,8 @@ def benchmark(
         )
         return
     out = console()
-    out.print(
-        text(
-            f"wrote {counted(world.invoice_rows, 'invoice')} and {counted(world.payment_rows, 'payment')} to {directory}"
-        )
-    )
+    what = f"{counted(world.invoice_rows, 'invoice')} and {counted(world.payment_rows, 'payment')}"
+    out.print(text(f"wrote {what} to {directory}"))
     print_next(out, f"tieout init {directory}", f"tieout -C {directory} ingest", f"tieout -C {directory} run")
 
 

@@ -24,10 +24,9 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Withdraw a faulty batch. Rows that later batches repeated come back from those; the next run shows the change."""
-    with session(context) as opened:
-        with progress() as tell:
-            tell(f"withdrawing batch {batch} …")
-            report = supersede(opened.unit, opened.configuration, batch, opened.actor, reason)
+    with session(context) as opened, progress() as tell:
+        tell(f"withdrawing batch {batch} …")
+        report = supersede(opened.unit, opened.configuration, batch, opened.actor, reason)
     if as_json:
         reread = [{"batch": number, "rows": rows} for number, rows in report.reread]
         write_json(

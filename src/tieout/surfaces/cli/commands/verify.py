@@ -23,10 +23,9 @@ def command(context: typer.Context, as_json: Json = False) -> None:
 
     Ends with 3 when something does not, naming the row.
     """
-    with session(context) as opened:
-        with progress() as tell:
-            tell("verifying …")
-            report = verify(opened.unit, opened.configuration)
+    with session(context) as opened, progress() as tell:
+        tell("verifying …")
+        report = verify(opened.unit, opened.configuration)
     if as_json:
         write_json(
             {

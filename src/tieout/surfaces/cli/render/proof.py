@@ -42,9 +42,9 @@ def proof_view(console: Console, lines: Sequence[ProofLine]) -> RenderableType:
     for line in lines:
         figures = [Text(money(_minor(line, name), line.currency)) for name, _, _ in shown]
         made.add_row(text(line.side), line.currency, *figures, _unexplained(line))
-    if Measurement.get(console, console.options, made).minimum <= console.width and _fits(console, made):
+    if _fits(console, made):
         return made
-    return Text("\n").join(_sentence(line, [move for move in shown]) for line in lines)
+    return Text("\n").join(_sentence(line, shown) for line in lines)
 
 
 def _fits(console: Console, made: RenderableType) -> bool:

@@ -75,6 +75,13 @@ def state_at(due_date: date | None, as_of: date) -> State:
     return State.PENDING if due_date is not None and due_date > as_of else State.OPEN
 
 
+def days_after(day: date | None, days: int) -> date | None:
+    """A day so many days later; the calendar's last one where it ends (files say 9999-12-31 for "never")."""
+    if day is None or days > (date.max - day).days:
+        return None if day is None else date.max
+    return day + timedelta(days=days)
+
+
 def draft_of_break(row: Mapping[str, object], config: ReconciliationConfig, as_of: date) -> FindingDraft:
     """The finding of one open item; `row` holds core.matching.plan.FINDING_COLUMNS by name."""
     code = Code[str(row["code"])]
@@ -107,7 +114,7 @@ def draft_of_break(row: Mapping[str, object], config: ReconciliationConfig, as_o
         batch=_integer(row["batch"]),
         effective_date=effective,
         due_date=due,
-        deadline=None if effective is None else effective + timedelta(days=config.window_days),
+        deadline=days_after(effective, config.window_days),
     )
 
 
@@ -190,7 +197,7 @@ def _group_draft(
         evidence={"members": members, "amounts": amounts},
         effective_date=first_date,
         due_date=first_due,
-        deadline=None if first_date is None else first_date + timedelta(days=config.window_days),
+        deadline=days_after(first_date, config.window_days),
         members=members,
     )
 
@@ -208,4 +215,7 @@ def _optional_text(value: object) -> str | None:
 
 
 def _day(value: object) -> date | None:
+    """A day as the engine gave it; one past the calendar's end comes as text, and is its last day here."""
+    if isinstance(value, str):
+        return date.max
     return value if isinstance(value, date) else None

@@ -6,6 +6,7 @@ Pure; which parts are read, and what the control plane says of the same things, 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from tieout.core.matching.columns import (
@@ -38,6 +39,12 @@ WEIGHED_COLUMNS: Columns = (
 """A record as a side let it in: its identity and the signed amount that matches may use."""
 
 _WORKED = {"pairs": PAIR_COLUMNS, "allocations": ALLOCATION_COLUMNS, "revoked": REVOKED_COLUMNS}
+_GLOB = re.compile(r"[*?\[]")
+_KEY = ("side", "id_hash", "occurrence", "currency")
+_NAMES = ("side", "source", "kind", "native_id", "occurrence", "id_hash")
+_CARRIED = """
+    SELECT o.* FROM open_items AS o
+    ANTI JOIN closed_items AS c ON c.side = o.side AND c.id_hash = o.id_hash AND c.opened_run = o.run"""
 _OPEN = {"open_items": OPEN_ITEM_COLUMNS, "closed_items": CLOSED_ITEM_COLUMNS}
 
 
@@ -74,8 +81,8 @@ def identity_plan() -> Plan:
         SELECT kind, native_id, occurrence FROM current_records
         WHERE id_hash IN ({crowded}) GROUP BY ALL HAVING count(*) > 1"""
     twice = f"""
-        SELECT kind, native_id, occurrence FROM records WHERE id_hash IN ({crowded})
-        GROUP BY kind, native_id, occurrence, digest_a, digest_b HAVING count(*) > 1"""
+        SELECT kind, native_id, max(occurrence) AS occurrence FROM records WHERE id_hash IN ({crowded})
+        GROUP BY kind, native_id, digest_a, digest_b, occurrence > 0 HAVING count(*) > 1"""
     steps = (
         *current_steps("records", "contested", "current_records"),
         Step("current", _shown(current, "kind, native_id, occurrence"), "measure"),
@@ -132,8 +139,18 @@ def closings_query(files: Sequence[str], closing_runs: Sequence[int]) -> DraftQu
         return DraftQuery(f"SELECT {empty} WHERE false")
     sql = f"""
         SELECT {columns}, list_extract($closing_runs, list_position($closing_files, filename))::INTEGER AS run
-        FROM read_parquet($closing_files, filename = true)"""
-    return DraftQuery(sql, {"closing_files": list(files), "closing_runs": list(closing_runs)})
+        FROM read_parquet($closing_patterns, filename = true, hive_partitioning = false)"""
+    parameters = {
+        "closing_patterns": _patterns(files),
+        "closing_files": list(files),
+        "closing_runs": list(closing_runs),
+    }
+    return DraftQuery(sql, parameters)
+
+
+def _patterns(files: Sequence[str]) -> list[str]:
+    """Files as the engine's readers take them: a path is that file, never a pattern."""
+    return [_GLOB.sub(r"[\g<0>]", file) for file in files]
 
 
 def weighed_plan(rules: ReconciliationConfig) -> Plan:
@@ -157,81 +174,100 @@ def weighed_plan(rules: ReconciliationConfig) -> Plan:
 
 def allocation_plan(*, complete: bool) -> Plan:
     """Records whose active allocations do not fit them. Measure `unfit` (side, source, kind, native_id, used, open,
-    amount, matches, what) and, when `complete`, `lost`: records that are neither matched nor open.
+    amount, shares, what) and, when `complete`, `lost`: records that are neither matched nor open.
 
-    `weighed` may hold a record several times, once for each version of the rules: one that fits is enough.
+    `complete` says that one version of the rules holds for all; else `weighed` has a record once for each version,
+    and one that fits is enough. Records are told apart by integers; names are looked up for what is wrong only.
     """
-    columns = "side, source, kind, native_id, occurrence, id_hash, currency"
-    taken_apart = " UNION ALL ".join(
-        f"SELECT run, match_id, stage, {end}_side, {_prefixed(end)}, currency, {end}_minor FROM pairs"
-        for end in ("left", "right")
-    )
-    firm = f"""
-        SELECT * FROM ({taken_apart}
-            UNION ALL SELECT run, match_id, stage, {columns}, allocated_minor FROM allocations WHERE residual IS NULL
-        ) AS firm(run, match_id, stage, {columns}, minor)
-        WHERE (run, match_id) NOT IN (SELECT (matched_run, match_id) FROM revoked)"""
-    standing = f"""
-        SELECT {columns}, sum(used)::DECIMAL(38,0) AS used, sum(still)::DECIMAL(38,0) AS still,
-            sum(match_count)::BIGINT AS matches, max(largest) AS largest
-        FROM (
-            SELECT {columns}, sum(minor::DECIMAL(38,0)) AS used, 0 AS still,
-                count(DISTINCT (run, match_id, stage)) AS match_count, max(abs(minor)) AS largest
-            FROM firm GROUP BY ALL
-            UNION ALL
-            SELECT {columns}, 0, open_minor, 0, 0 FROM open_items
-            WHERE (side, id_hash, run) NOT IN (SELECT (side, id_hash, opened_run) FROM closed_items)
-        ) GROUP BY ALL"""
     steps = [
-        Step("firm", firm, "view"),
-        Step("standing", standing),
+        Step("firm", _firm_sql(), "view"),
+        Step("carried", _CARRIED, "view"),
+        Step("standing", _standing_sql()),
+        Step("judged", _judged_sql(), "table" if complete else "view"),
+        Step("suspects", _suspects_sql(complete=complete)),
         Step("unfit", _shown(_unfit_sql(), "side, source, kind, native_id, what"), "measure"),
     ]
     if complete:
-        lost = """
-            SELECT side, source, kind, native_id, amount_minor FROM weighed AS w ANTI JOIN standing AS s
-                ON s.side = w.side AND s.id_hash = w.id_hash AND s.occurrence = w.occurrence"""
+        lost = f"""
+            SELECT side, source, kind, native_id, amount_minor FROM weighed AS w
+            ANTI JOIN standing AS s ON {_same("w", "s")}"""
         steps.append(Step("lost", _shown(lost, "side, source, kind, native_id"), "measure"))
     return Plan(tuple(steps), inputs={"weighed": WEIGHED_COLUMNS, **_WORKED, **_OPEN})
 
 
-def _prefixed(end: str) -> str:
-    return ", ".join(f"{end}_{name}" for name in ("source", "kind", "native_id", "occurrence", "id_hash"))
+def _same(one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in _KEY)
+
+
+def _firm_sql() -> str:
+    """Active shares of records, pairs taken apart."""
+    names = ", ".join(_NAMES)
+    ends = " UNION ALL ".join(
+        f"SELECT run, match_id, {', '.join(f'{end}_{name}' for name in _NAMES)}, currency, {end}_minor FROM pairs"
+        for end in ("left", "right")
+    )
+    return f"""
+        SELECT f.* FROM ({ends}
+            UNION ALL SELECT run, match_id, {names}, currency, allocated_minor FROM allocations WHERE residual IS NULL
+        ) AS f(run, match_id, {names}, currency, minor)
+        ANTI JOIN revoked AS r ON r.matched_run = f.run AND r.match_id = f.match_id"""
+
+
+def _standing_sql() -> str:
+    """What each record has in active matches and still open, in one row."""
+    keys = ", ".join(_KEY)
+    return f"""
+        SELECT {keys}, sum(used)::DECIMAL(38,0) AS used, sum(still)::DECIMAL(38,0) AS still,
+            count(*) FILTER (WHERE used IS NOT NULL) AS shares, max(abs(used)) AS largest
+        FROM (
+            SELECT {keys}, minor AS used, 0::BIGINT AS still FROM firm
+            UNION ALL SELECT {keys}, NULL, open_minor FROM carried
+        ) GROUP BY ALL"""
+
+
+def _judged_sql() -> str:
+    """Standing records against their amounts: within them, not fully used beside another match, and adding up."""
+    return f"""
+        SELECT s.*, w.amount_minor AS amount,
+            coalesce(s.used, 0) BETWEEN least(0, w.amount_minor) AND greatest(0, w.amount_minor) AS within,
+            s.shares > 1 AND s.largest >= abs(w.amount_minor) AS twice,
+            coalesce(s.used, 0) + s.still = w.amount_minor AS adds_up
+        FROM standing AS s LEFT JOIN weighed AS w ON {_same("s", "w")}"""
+
+
+def _suspects_sql(*, complete: bool) -> str:
+    fits = "coalesce(within AND NOT twice AND adds_up, false)"
+    suspects = f"SELECT * FROM judged WHERE NOT {fits}"
+    if complete:
+        return suspects
+    return f"SELECT u.* FROM ({suspects}) AS u ANTI JOIN (SELECT * FROM judged WHERE {fits}) AS f ON {_same('u', 'f')}"
 
 
 def _unfit_sql() -> str:
-    """Standing records against their amounts: every condition is a named reason, the gravest first."""
-    inside = "s.used * sign(w.amount_minor) BETWEEN 0 AND abs(w.amount_minor)"
+    """Suspects by name, with the gravest reason."""
+    names = ", ".join(_NAMES)
     return f"""
-        WITH judged AS (
-            SELECT s.side, s.source, s.kind, s.native_id, s.used, s.still, s.matches, s.largest,
-                max(w.amount_minor) AS amount, bool_or({inside}) AS within,
-                bool_or(s.used + s.still = w.amount_minor) AS adds_up,
-                bool_or(s.matches > 1 AND s.largest >= abs(w.amount_minor)) AS twice
-            FROM standing AS s LEFT JOIN weighed AS w
-                ON w.side = s.side AND w.id_hash = s.id_hash AND w.occurrence = s.occurrence
-                AND w.currency = s.currency
-            GROUP BY ALL
+        WITH named AS (
+            SELECT DISTINCT {names}, currency FROM (
+                SELECT {names}, currency FROM firm UNION ALL SELECT {names}, currency FROM carried
+            ) WHERE id_hash IN (SELECT id_hash FROM suspects)
         )
-        SELECT side, source, kind, native_id, used, still, amount, matches,
-            CASE WHEN amount IS NULL THEN 'unknown' WHEN NOT within THEN 'over' WHEN twice THEN 'twice'
+        SELECT DISTINCT u.side, n.source, n.kind, n.native_id, coalesce(u.used, 0) AS used, u.still, u.amount, u.shares,
+            CASE WHEN u.amount IS NULL THEN 'unknown' WHEN NOT u.within THEN 'over' WHEN u.twice THEN 'twice'
                  ELSE 'uneven' END AS what
-        FROM judged WHERE amount IS NULL OR NOT within OR twice OR NOT adds_up"""
+        FROM suspects AS u JOIN named AS n ON {_same("n", "u")}"""
 
 
 def liveness_plan() -> Plan:
     """Open items that need a finding: measures `singles` (code, side, source, kind, native_id, occurrence, batch,
     due_date; those due by `today`) and `crowds` (code, side, rows), all that a group finding stands for."""
-    carried = """
-        SELECT * FROM open_items
-        WHERE (side, id_hash, run) NOT IN (SELECT (side, id_hash, opened_run) FROM closed_items)"""
     singles = """
         SELECT code, side, source, kind, native_id, occurrence, batch, due_date FROM carried
         WHERE NOT grouped AND coalesce(due_date <= getvariable('today'), true)
         ORDER BY code, side, source, kind, native_id, occurrence"""
     crowds = "SELECT code, side, count(*) FROM carried WHERE grouped GROUP BY ALL ORDER BY ALL"
     steps = (
-        Step("carried", carried, "view"),
+        Step("carried", _CARRIED, "view"),
         Step("singles", singles, "measure"),
         Step("crowds", crowds, "measure"),
     )
@@ -241,12 +277,12 @@ def liveness_plan() -> Plan:
 def schema_query(files: Sequence[str]) -> DraftQuery:
     """Columns of Parquet files: (file, column, physical type)."""
     sql = "SELECT file_name, name, type FROM parquet_schema($files) WHERE type IS NOT NULL ORDER BY file_name, name"
-    return DraftQuery(sql, {"files": list(files)})
+    return DraftQuery(sql, {"files": _patterns(files)})
 
 
 def rows_query(files: Sequence[str]) -> DraftQuery:
     """Rows of Parquet files by their own metadata: (file, rows)."""
-    return DraftQuery("SELECT file_name, num_rows FROM parquet_file_metadata($files)", {"files": list(files)})
+    return DraftQuery("SELECT file_name, num_rows FROM parquet_file_metadata($files)", {"files": _patterns(files)})
 
 
 def is_exact(column: str, physical_type: str) -> bool:

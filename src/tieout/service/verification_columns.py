@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -200,7 +201,9 @@ def _records_of(evidence: Evidence, source: str) -> dict[str, list[Path]]:
     """The inputs `records` and `contested` of one source's accepted batches."""
     accepted = [ref.batch for ref in batch_refs(evidence.connection, evidence.workspace, [source])]
     names = {
-        dataset: record_parts(evidence.connection, evidence.workspace, source, accepted, dataset=dataset)
+        dataset: record_parts(
+            evidence.connection, evidence.workspace, source, accepted, dataset=dataset, withdrawn=dataset == "contested"
+        )
         for dataset in ("records", "contested")
     }
     return paths_of(evidence.unit, evidence.connection, names)
@@ -286,8 +289,8 @@ def allocations_fit(evidence: Evidence, subject: str) -> Found:
     measured = evidence.engine.run(
         allocation_plan(complete=len(weighed) == 1), {**inputs, "weighed": weighed}, {}
     ).measured
-    for side, source, kind, native_id, used, still, amount, matches, what, _ in measured["unfit"]:
-        figures = f"{used} allocated in {matches} matches, {still} open, of {amount} minor units"
+    for side, source, kind, native_id, used, still, amount, shares, what, _ in measured["unfit"]:
+        figures = f"{used} allocated in {shares} shares, {still} open, of {amount} minor units"
         yield Breach(3, f"{subject}/{side}/{source}/{kind}/{native_id}", f"{_UNFIT[str(what)]}: {figures}")
     for side, source, kind, native_id, amount, _ in measured.get("lost", []):
         message = f"its {amount} minor units are neither matched nor open"
@@ -333,7 +336,7 @@ def open_items_are_found(evidence: Evidence, subject: str) -> Found:
         finding = live.get(fingerprint(subject, str(code), side, source, kind, native_id, occurrence))
         if finding is None or finding.kind != Kind.SINGLE:
             yield Breach(17, name, f"it is open as {code}, due {due or 'at once'}, and no live finding stands for it")
-        elif finding.state == State.PENDING and str(due) <= as_of:
+        elif finding.state == State.PENDING and isinstance(due, date) and due.isoformat() <= as_of:
             yield Breach(17, name, f"finding/{finding.finding} still waits in grace, which passed on {due}")
     yield from _groups(subject, measured["crowds"], live)
 

@@ -5,6 +5,7 @@ Values reach SQL as session variables or bound parameters, never as text; file l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from tieout.model.errors import IncompleteError, InputError
 from tieout.model.plan import Columns, Plan, Results, Row, Step, identifier
 from tieout.model.reading import DraftQuery
 
+_GLOB = re.compile(r"[*?\[]")
 _PARQUET = "(FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1000)"
 
 
@@ -59,7 +61,8 @@ class DuckEngine:
     ) -> Results:
         """Run a plan; see the protocol. `queries` are relations the engine reads by itself (drafts of a file).
 
-        Raises InputError when a query's file cannot be read, IncompleteError when memory or disk run out.
+        Raises InputError when a query's file cannot be read, IncompleteError when a part cannot, or when memory or
+        disk run out.
         """
         written: dict[str, int] = {}
         measured: dict[str, list[Row]] = {}
@@ -77,8 +80,11 @@ class DuckEngine:
                     prefix.append(f"{identifier(step.name)} AS NOT MATERIALIZED ({step.sql})")
                 else:
                     self._step(step, ", ".join(prefix), bound, outputs, written, measured)
-        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-            raise InputError(_first_line(error), hint="the file could not be read as declared") from error
+        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+            if queries:
+                raise InputError(_first_line(error), hint="the file could not be read as declared") from error
+            hint = "a part is damaged, or a total is too large; `tieout verify` says which"
+            raise IncompleteError(_first_line(error), hint=hint) from error
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             hint = "free disk space or raise engine.memory, then repeat the command"
             raise IncompleteError(_first_line(error), hint=hint) from error
@@ -132,17 +138,19 @@ class DuckEngine:
             cursor = self._connection.execute(f"COPY ({select}) TO '{target}' {_PARQUET}", parameters)
             (rows,) = cursor.fetchall()[0]
             written[step.name] = rows
-            self._connection.execute(f"SET VARIABLE {identifier('files_' + step.name)} = $1", [[target]])
-            files = f"read_parquet(getvariable('files_{step.name}'))"
-            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM {files}")
+            self._files(step.name, [outputs[step.name]])
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {_read_sql(step.name)}")
+
+    def _files(self, name: str, paths: Sequence[Path]) -> None:
+        """Name some files for a view. A path is that file, never a pattern: `acme[1]` is not `acme1`."""
+        exact = [_GLOB.sub(r"[\g<0>]", str(path)) for path in paths]
+        self._connection.execute(f"SET VARIABLE {identifier('files_' + name)} = $1", [exact])
 
     def _bind(self, name: str, columns: Columns, paths: Sequence[Path]) -> None:
         """A view of the given name over some Parquet files, or an empty one of the same columns."""
         if paths:
-            self._connection.execute(
-                f"SET VARIABLE {identifier('files_' + name)} = $1", [[str(path) for path in paths]]
-            )
-            select = f"SELECT * FROM read_parquet(getvariable('files_{name}'))"
+            self._files(name, paths)
+            select = _read_sql(name)
         else:
             nothing = ", ".join(f"NULL::{kind} AS {identifier(column)}" for column, kind in columns)
             select = f"SELECT {nothing} WHERE false"
@@ -155,6 +163,11 @@ class DuckEngine:
         for kind, names in (("VIEW", views), ("TABLE", tables)):
             for name in names:
                 self._connection.execute(f"DROP {kind} IF EXISTS {identifier(name)}")
+
+
+def _read_sql(name: str) -> str:
+    """A SELECT of the files named for a view. A directory called `currency=USD` is no column of its files."""
+    return f"SELECT * FROM read_parquet(getvariable('files_{name}'), hive_partitioning = false)"
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from tieout.core.matching.items import Stage
 from tieout.model.plan import Step, columns_sql
 
 _ITEM = columns_sql(ITEM_COLUMNS)
+_SEEN = f"side, {columns_sql(RECORD_IDENTITY)}, occurred_at, currency, fee_minor, open_minor"
 
 _ORDER = "effective_date, occurred_at, native_id, occurrence, digest_a, source, kind"
 _RUN = "getvariable('run')::INTEGER AS run"
@@ -84,11 +85,11 @@ def stage_steps(stage: Stage, sides: Sequence[str], *, more: bool) -> tuple[Step
     `more` tells that another stage follows.
     """
     number = stage.number
+    shared = f"SELECT key_{number} FROM pool_{number} WHERE key_{number} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
     seen = f"""
-        SELECT *, key_{number} AS key FROM pool_{number}
-        WHERE open_minor <> 0 AND key_{number} IN (
-            SELECT key_{number} FROM pool_{number} WHERE key_{number} IS NOT NULL GROUP BY 1 HAVING count(*) > 1)"""
-    steps = [Step(f"seen_{number}", seen)]
+        SELECT {_SEEN}, key_{number} AS key FROM pool_{number}
+        WHERE open_minor <> 0 AND key_{number} IN (SELECT key_{number} FROM shared_{number})"""
+    steps = [Step(f"shared_{number}", shared), Step(f"seen_{number}", seen)]
     parts: list[str] = []
     remaining = f"seen_{number}"
     if stage.grouped:

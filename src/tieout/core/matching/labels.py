@@ -9,6 +9,8 @@ from tieout.core.matching.items import Stage
 from tieout.model.configuration import ReconciliationConfig
 from tieout.model.plan import Step
 
+_NARROW = "side, id_hash, kind, native_id, currency, open_minor, key_1, key_2, key_3, key_4"
+
 
 def label_steps(reconciliation: ReconciliationConfig, staged: Sequence[Stage], *, opening: bool) -> tuple[Step, ...]:
     """View `labelled` (OPEN_ITEM_COLUMNS): every item with something left, and its code.
@@ -17,12 +19,12 @@ def label_steps(reconciliation: ReconciliationConfig, staged: Sequence[Stage], *
     """
     last = staged[-1].number + 1
     return (
-        Step("left_open", f"SELECT * FROM pool_{last} WHERE open_minor <> 0"),
+        Step("left_open", f"SELECT {_NARROW} FROM pool_{last} WHERE open_minor <> 0"),
         Step("company", _company_sql(staged, opening=opening)),
         Step("verdicts", _verdicts_sql(staged)),
         Step("labels", _labels_sql(reconciliation)),
         Step("crowded_codes", _crowded_codes_sql(opening=opening)),
-        Step("labelled", _labelled_sql(opening=opening), "view"),
+        Step("labelled", _labelled_sql(last, opening=opening), "view"),
     )
 
 
@@ -94,7 +96,7 @@ def _crowded_codes_sql(*, opening: bool) -> str:
     return f"SELECT code FROM labels {fresh} GROUP BY code HAVING count(*) > getvariable('group_over')"
 
 
-def _labelled_sql(*, opening: bool) -> str:
+def _labelled_sql(last: int, *, opening: bool) -> str:
     """Open items as they are written. Whether a group stands for one is decided when its break first appears."""
     item = ", ".join(f"l.{name}" for name, _ in ITEM_COLUMNS)
     crowded = "b.code IN (SELECT code FROM crowded_codes)"
@@ -104,4 +106,6 @@ def _labelled_sql(*, opening: bool) -> str:
             (l.effective_date + getvariable('grace_days')::INTEGER)::DATE AS due_date,
             {f"coalesce(c.grouped, {crowded})" if opening else crowded} AS grouped,
             getvariable('run')::INTEGER AS run
-        FROM left_open AS l JOIN labels AS b ON b.side = l.side AND b.id_hash = l.id_hash {known if opening else ""}"""
+        FROM pool_{last} AS l
+        JOIN labels AS b ON b.side = l.side AND b.id_hash = l.id_hash
+        {known if opening else ""}"""

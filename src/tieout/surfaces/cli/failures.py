@@ -106,3 +106,9 @@ def say_json(document: dict[str, object]) -> None:
 def shown_path(path: Path) -> str:
     """A path as text that every output can hold, however its bytes are encoded."""
     return clean(os.fsencode(path).decode("utf-8", "replace"))
+
+
+def nearby(path: Path) -> Path:
+    """A path relative to the current directory where it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

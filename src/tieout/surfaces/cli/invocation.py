@@ -18,6 +18,13 @@ class Invocation:
     config: Path | None = None
     clock: Clock = system_clock
 
+    @property
+    def words(self) -> str:
+        """`tieout` as it was called here, for the commands that are suggested next."""
+        if self.config is not None:
+            return f"tieout --config {self.config}"
+        return "tieout" if self.directory is None else f"tieout -C {self.directory}"
+
 
 def invocation_of(context: typer.Context) -> Invocation:
     """The global options of a running command."""

@@ -5,10 +5,12 @@ Text from users' files is cleaned before a terminal sees it, and never read as m
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from rich.box import SIMPLE_HEAD
@@ -17,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tieout.surfaces.cli.failures import clean, say
+
+_BREAKS = re.compile(r"\s*[\t\n\r\v\f\x85\u2028\u2029]\s*")
 
 PIPED_WIDTH = 100
 """Columns where nobody's terminal tells its own."""
@@ -29,22 +33,26 @@ def console() -> Console:
 
 def _console(stream: Any) -> Console:
     found = Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=False)
-    if not found.is_terminal and "COLUMNS" not in found._environ:
+    if not found.is_terminal and "COLUMNS" not in os.environ:
         found.width = PIPED_WIDTH
     return found
 
 
 def text(value: object, style: str = "") -> Text:
     """A value from outside as one line of text for a terminal."""
-    return Text(clean(" ".join(str(value).split())), style=style)
+    return Text(clean(_BREAKS.sub(" ", str(value))), style=style)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A plain table. A column whose name begins with `>` is set to the right; long words are folded, never cut."""
+    """A plain table. Long words are folded, never cut.
+
+    A name that begins with `>` is a column set to the right, one with `!` a column that is kept on one line.
+    """
     made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", header_style="bold",
                  pad_edge=False, show_edge=False, expand=False)  # fmt: skip
     for name in columns:
-        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if name.startswith(">") else "left"
+        made.add_column(name.lstrip(">!"), justify=justify, overflow="fold", no_wrap=name.startswith("!"))
     return made
 
 

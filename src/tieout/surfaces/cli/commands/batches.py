@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tieout.service.listing import list_batches
+from tieout.service.listing import BatchRow, list_batches
 from tieout.surfaces.cli.commands.options import Json, Limit, single_command
 from tieout.surfaces.cli.output import console, table, text, write_json
 from tieout.surfaces.cli.render.figures import instant
 from tieout.surfaces.cli.session import session
 
 SHOWN = 50
-_STYLES = {"refused": "red", "withdrawn": "yellow"}
+WIDE = 100
+"""Columns of a terminal from which the time of day is shown, too."""
+OUTCOMES = ("accepted", "duplicate", "superseding", "stale", "quarantined")
+
 app = single_command()
 
 
@@ -35,17 +38,21 @@ def command(
         write_json({"batches": [asdict(row) for row in rows]})
         return
     out = console()
-    extra = [
-        name for name in ("duplicate", "superseding", "stale", "quarantined") if any(getattr(row, name) for row in rows)
-    ]
-    made = table(">batch", "source", "file", "received", ">read", ">accepted", *(f">{name}" for name in extra), "state")
+    made = table(">batch", "!source", "file", "!received", "what became of it")
     for row in rows:
-        figures = [f"{getattr(row, name):,}" for name in extra]
+        received = instant(row.received_at)
         made.add_row(
-            str(row.batch), text(row.source), text(row.file), instant(row.received_at)[:16], f"{row.read:,}",
-            f"{row.accepted:,}", *figures, Text(row.state, style=_STYLES.get(row.state, "")),
-        )  # fmt: skip
+            str(row.batch), text(row.source), text(row.file), received[: 16 if out.width >= WIDE else 10], _outcome(row)
+        )
     out.print(made if rows else Text("no batches"))
     for row in rows:
         if row.reason:
             out.print(text(f"batch {row.batch} {row.state}: {row.reason}", "dim"))
+
+
+def _outcome(row: BatchRow) -> Text:
+    if row.state == "refused":
+        return Text("refused", style="red")
+    parts = [f"{count:,} {name}" for name in OUTCOMES if (count := getattr(row, name))]
+    words = Text(", ".join(parts) or "nothing in it")
+    return words.append("; withdrawn", style="yellow") if row.state == "withdrawn" else words

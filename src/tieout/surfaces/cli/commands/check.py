@@ -25,7 +25,7 @@ def command(context: typer.Context, as_json: Json = False) -> None:
         return
     out = console()
     out.print(text(f"workspace {configuration.workspace}: the configuration is in order", "green"))
-    made = table("reconciliation", "sides", "passes")
+    made = table("!reconciliation", "sides", "passes")
     for name, config in configuration.reconciliations.items():
         sides = ", ".join(f"{side.name} ({side.source})" for side in config.sides)
         made.add_row(text(name), text(sides), text(", ".join(step.name for step in config.passes)))

@@ -20,17 +20,18 @@ from tieout.simulate.month import simulate_month
 from tieout.simulate.world import World
 from tieout.surfaces.cli.commands.deliveries import Delivered, deliver
 from tieout.surfaces.cli.commands.options import single_command
-from tieout.surfaces.cli.commands.run import print_outcome
+from tieout.surfaces.cli.commands.run import print_outcome, print_verdict
 from tieout.surfaces.cli.commands.running import run_all
 from tieout.surfaces.cli.invocation import Invocation, invocation_of
-from tieout.surfaces.cli.output import console, progress, text
-from tieout.surfaces.cli.render.deliveries import print_ingested
+from tieout.surfaces.cli.output import console, progress, table, text
+from tieout.surfaces.cli.render.deliveries import outcomes_text
 from tieout.surfaces.cli.render.figures import counted
 from tieout.surfaces.cli.render.runs import print_next
 from tieout.surfaces.cli.session import Session, current_actor
 
 MARKER = ".tieout-demo"
 """A file that tells an earlier demo's directory, which may be replaced, from anything else."""
+SHOWN_FINDINGS = 3
 DAYS_AFTER = 5
 """Days after the month's end at which the second delivery has come and all is reconciled."""
 
@@ -55,16 +56,19 @@ def command(
     _introduce(out, world)
     opened = _open(directory, invocation_of(context))
     try:
-        for delivery in (1, 2):
-            _take_in(out, opened, world, delivery)
+        _take_in(out, opened, world, 1, "in time")
+        with progress() as tell:
+            outcome = run_all(opened, (), tell, as_of=world.end)
+        print_verdict(out, outcome)
+        _take_in(out, opened, world, 2, "days later")
         with progress() as tell:
             outcome = run_all(opened, (), tell, as_of=world.end + timedelta(days=DAYS_AFTER))
-        print_outcome(opened, outcome, dry_run=False, shown_findings=3)
+        print_outcome(opened, outcome, f"tieout -C {directory}", dry_run=False, shown_findings=SHOWN_FINDINGS)
     finally:
         opened.unit.close()
     out.print(text(f"All of it in {time.monotonic() - started:.1f} s, in {directory}", "dim"))
-    place = f"tieout -C {directory}"
-    print_next(out, f"{place} findings", f"{place} proof", f"{place} verify", f"{place} status")
+    words = f"tieout -C {directory}"
+    print_next(out, f"{words} status", f"{words} proof", f"{words} verify")
 
 
 def _prepare(directory: Path) -> None:
@@ -97,22 +101,31 @@ def _open(directory: Path, invocation: Invocation) -> Session:
     return Session(open_workspace(where, configuration.workspace, invocation.clock), configuration, base, actor)
 
 
-def _take_in(out: Console, opened: Session, world: World, delivery: int) -> None:
-    words = "first delivery, in time" if delivery == 1 else "second delivery, days later"
-    out.print(Rule(Text(words, style="bold"), align="left", style="dim"))
+def _take_in(out: Console, opened: Session, world: World, delivery: int, when: str) -> None:
+    """One delivery, a line for each file."""
+    out.print(Rule(Text(f"delivery {delivery}, {when}", style="bold"), align="left", style="dim"))
     files = [(file.source, file.path) for file in world.delivered(delivery)]
     with progress() as tell:
         done = list(deliver(opened, files, tell))
     expected = {str(world.directory / truth.file) for truth in world.truths if truth.expect == "refused"}
+    made = table("!source", "!file", ">batch", "what became of it")
     for one in done:
-        _print_delivered(out, one, expected=one.name in expected)
+        shown = text(Path(one.name).relative_to(world.directory))
+        batch = "" if one.report is None or one.report.batch is None else str(one.report.batch)
+        made.add_row(text(one.source), shown, batch, _outcome(one, expected=one.name in expected))
+    out.print(made)
 
 
-def _print_delivered(out: Console, one: Delivered, *, expected: bool) -> None:
-    if one.report is not None:
-        print_ingested(out, one.name, one.report, brief=True)
-        return
-    head = Text(f"{one.source:<10} ", style="bold").append_text(text(one.name)).append("  refused", style="bold red")
-    out.print(head.append(", as it should be" if expected else "", style="green"))
-    if one.error is not None:
-        out.print(text(f"  {one.error.message}", "dim"))
+def _outcome(one: Delivered, *, expected: bool) -> Text:
+    if one.report is None:
+        words = Text("refused", style="bold red")
+        words.append(", as it should be" if expected else "", style="not bold green")
+        return words if one.error is None else words.append_text(text(f": {one.error.message}", "not bold dim"))
+    words = outcomes_text(one.report)
+    broken = [statement for statement in one.report.statements if statement.ties is False]
+    if one.report.statements:
+        words.append(f"; {counted(len(one.report.statements), 'statement')}", style="dim")
+    if broken:
+        gaps = ", ".join(f"{statement.statement_id} {statement.gap:f}" for statement in broken)
+        words.append_text(text(f", off: {gaps}", "red"))
+    return words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,24 +14,8 @@ from tieout.surfaces.cli.output import console, progress, text, write_json
 from tieout.surfaces.cli.render.figures import counted
 from tieout.surfaces.cli.session import session
 
-
-class What(StrEnum):
-    """What can be exported."""
-
-    MATCHES = "matches"
-    OPEN_ITEMS = "open-items"
-    FINDINGS = "findings"
-    PROOF = "proof"
-    QUARANTINE = "quarantine"
-
-
-class ExportFormat(StrEnum):
-    """How it can be written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-
+WHAT = ("matches", "open-items", "findings", "proof", "quarantine")
+FORMATS = ("csv", "jsonl", "parquet")
 
 app = single_command()
 
@@ -40,15 +23,17 @@ app = single_command()
 @app.command()
 def command(
     context: typer.Context,
-    what: Annotated[What, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(What)}.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(WHAT)}.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     chosen: Annotated[
-        ExportFormat | None, typer.Option("--format", "-f", help="csv, jsonl or parquet; default: by the file's name.")
+        str | None, typer.Option("--format", "-f", help="csv, jsonl or parquet; default: by the file's name.")
     ] = None,
     reconciliation: Annotated[
         str | None, typer.Option("--reconciliation", "-r", help="Of one reconciliation only.")
     ] = None,
-    run: Annotated[int | None, typer.Option("--run", help="As of one closed run; default: the last one.")] = None,
+    run: Annotated[
+        int | None, typer.Option("--run", help="What one closed run wrote; default: the current state.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write matches, open items, findings, proof or quarantined rows to a file."""
@@ -58,24 +43,23 @@ def command(
         rows = export(
             opened.unit,
             opened.configuration,
-            what.value,
-            file_format.value,
+            what,
+            file_format,
             output,
             reconciliation=reconciliation,
             run=run,
+            actor=opened.actor,
         )
     if as_json:
-        write_json({"what": what.value, "format": file_format.value, "file": str(output), "rows": rows})
+        write_json({"what": what, "format": file_format, "file": str(output), "rows": rows})
     else:
         console().print(text(f"wrote {counted(rows, 'row')} to {output}", "green"))
 
 
-def _by_name(path: Path) -> ExportFormat:
+def _by_name(path: Path) -> str:
     """The format that a file's name asks for. Raises UsageError when it asks for none."""
     suffix = path.suffix.lower().removeprefix(".")
-    if suffix in ("json", "ndjson"):
-        return ExportFormat.JSONL
-    try:
-        return ExportFormat(suffix)
-    except ValueError:
-        raise UsageError(f"the name {path.name!r} tells no format", hint=f"--format {'|'.join(ExportFormat)}") from None
+    found = "jsonl" if suffix in ("json", "ndjson") else suffix
+    if found not in FORMATS:
+        raise UsageError(f"the name {path.name!r} tells no format", hint=f"add --format {'|'.join(FORMATS)}")
+    return found

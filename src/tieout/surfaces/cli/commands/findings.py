@@ -9,6 +9,7 @@ import typer
 
 from tieout.service.listing import FindingQuery, count_findings, list_findings, show_finding
 from tieout.surfaces.cli.commands.options import Json, Limit
+from tieout.surfaces.cli.invocation import invocation_of
 from tieout.surfaces.cli.output import console, text, write_json
 from tieout.surfaces.cli.render.figures import counted
 from tieout.surfaces.cli.render.findings import finding_document, finding_view, findings_view
@@ -63,9 +64,9 @@ def command(
     words = counted(total, "finding") if len(rows) == total else f"{len(rows):,} of {counted(total, 'finding')} shown"
     out.print(text(words if total else "no findings", "bold" if total else "green"))
     if pending and not states:
-        out.print(text(f"{pending:,} more are pending, inside grace: tieout findings --state pending", "dim"))
+        out.print(text(f"{pending:,} more are pending, inside grace: --state pending", "dim"))
     if rows:
-        print_next(out, f"tieout findings show {rows[0].finding}")
+        print_next(out, f"{invocation_of(context).words} findings show {rows[0].finding}")
 
 
 @app.command()

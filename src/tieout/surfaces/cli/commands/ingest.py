@@ -13,9 +13,11 @@ from tieout.model.configuration import Configuration
 from tieout.model.errors import UsageError
 from tieout.surfaces.cli.commands.deliveries import Delivered, deliver
 from tieout.surfaces.cli.commands.options import Format, Json, existing, single_command
-from tieout.surfaces.cli.failures import CLEAN, INCOMPLETE, error_document, say
-from tieout.surfaces.cli.output import console, progress, text, write_json
+from tieout.surfaces.cli.failures import CLEAN, INCOMPLETE, error_document, nearby, say
+from tieout.surfaces.cli.invocation import invocation_of
+from tieout.surfaces.cli.output import console, progress, remark, text, write_json
 from tieout.surfaces.cli.render.deliveries import ingest_document, print_ingested
+from tieout.surfaces.cli.render.runs import print_next
 from tieout.surfaces.cli.session import Session, session
 
 app = single_command()
@@ -48,7 +50,7 @@ def command(
     if as_json:
         write_json({"files": [_document(one) for one in done]})
     else:
-        _print(console(), done, dry_run=dry_run)
+        _print(console(), done, invocation_of(context).words, dry_run=dry_run)
     for one in refused:
         say(str(one.error), error=True)
     raise typer.Exit(INCOMPLETE if refused else CLEAN)
@@ -63,11 +65,16 @@ def _chosen(opened: Session, source: str | None, files: list[Path]) -> list[tupl
     if source is not None and files:
         return [(source, path) for path in existing(files)]
     names = list(configuration.sources) if source is None else [source]
-    found = [(name, path) for name in names for path in declared_files(configuration, opened.base, name)]
+    found: list[tuple[str, Path]] = []
+    for name in names:
+        paths = declared_files(configuration, opened.base, name)
+        if configuration.sources[name].files and not paths:
+            remark(f"source {name}: no file matches {', '.join(configuration.sources[name].files)}")
+        found += [(name, path) for path in paths]
     if not found:
-        what = "no source" if source is None else f"source {source}"
+        what = "no source declares" if source is None else f"source {source} does not declare"
         hint = "name them: tieout ingest SOURCE FILE…, or declare sources.<name>.files"
-        raise UsageError(f"there are no files that {what} declares", hint=hint)
+        raise UsageError(f"{what} any files that exist", hint=hint)
     return found
 
 
@@ -84,7 +91,7 @@ def declared_files(configuration: Configuration, base: Path, source: str) -> lis
         except (ValueError, NotImplementedError):
             raise UsageError(f"{pattern!r} is not a file pattern", hint=f"see sources.{source}.files") from None
         found |= dict.fromkeys(matches)
-    return existing(list(found))
+    return existing([nearby(path) for path in found])
 
 
 def _document(one: Delivered) -> dict[str, object]:
@@ -94,7 +101,7 @@ def _document(one: Delivered) -> dict[str, object]:
     return {"file": one.name, "source": one.source, "batch": None, "state": "refused", "error": error}
 
 
-def _print(out: Console, done: list[Delivered], *, dry_run: bool) -> None:
+def _print(out: Console, done: list[Delivered], words: str, *, dry_run: bool) -> None:
     for one in done:
         if one.report is not None:
             print_ingested(out, one.name, one.report)
@@ -102,4 +109,4 @@ def _print(out: Console, done: list[Delivered], *, dry_run: bool) -> None:
             head = Text(f"{one.source:<10} ", style="bold").append_text(text(one.name))
             out.print(head.append("  refused", style="bold red"))
     if any(one.report is not None for one in done) and not dry_run:
-        out.print(Text("next: ", style="dim").append("tieout run"))
+        print_next(out, f"{words} run")

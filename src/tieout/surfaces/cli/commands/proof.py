@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tieout.service.listing import ProofOfRun, proofs_of
 from tieout.surfaces.cli.commands.options import Json, single_command
+from tieout.surfaces.cli.invocation import invocation_of
 from tieout.surfaces.cli.output import console, text, write_json
 from tieout.surfaces.cli.render.figures import instant, short_hash
 from tieout.surfaces.cli.render.proof import proof_document, proof_view
@@ -47,7 +48,7 @@ def command(
         )
     if not proofs:
         out.print("nothing has been closed yet")
-        print_next(out, "tieout run")
+        print_next(out, f"{invocation_of(context).words} run")
 
 
 def _document(one: ProofOfRun) -> dict[str, object]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from tieout.service.listing import FindingCounts, FindingQuery, FindingRow, list_findings
 from tieout.surfaces.cli.commands.options import Json, day_of, single_command
 from tieout.surfaces.cli.commands.running import Outcome, run_all
 from tieout.surfaces.cli.failures import CLEAN, FINDINGS, INCOMPLETE, error_document, say
+from tieout.surfaces.cli.invocation import invocation_of
 from tieout.surfaces.cli.output import console, progress, write_json
 from tieout.surfaces.cli.render.runs import (
     check_document,
@@ -60,7 +62,7 @@ def execute(
         if as_json:
             write_json(_document(outcome, code))
         else:
-            print_outcome(opened, outcome, dry_run=dry_run)
+            print_outcome(opened, outcome, invocation_of(context).words, dry_run=dry_run)
     for one in outcome.ran:
         if one.error is not None:
             say(f"{one.name}: {one.error}", error=True)
@@ -93,33 +95,35 @@ def _document(outcome: Outcome, code: int) -> dict[str, object]:
     }
 
 
-def print_outcome(opened: Session, outcome: Outcome, *, dry_run: bool, shown_findings: int = SHOWN_FINDINGS) -> None:
-    """The whole outcome on a terminal."""
+def print_outcome(
+    opened: Session, outcome: Outcome, words: str, *, dry_run: bool, shown_findings: int = SHOWN_FINDINGS
+) -> None:
+    """The whole outcome on a terminal; `words` is how Tieout was called."""
     out = console()
     print_checks(out, outcome.checks, outcome.counts)
     for one in outcome.ran:
         if one.report is None:
             continue
-        shown = [] if dry_run else _gravest(opened, one.name, shown_findings)
+        shown = [] if one.report.status == "dry-run" else _gravest(opened, one.name, shown_findings)
         counts = outcome.counts.get(one.name, FindingCounts())
-        print_report(out, one.report, one.ages, counts, shown, one.threshold)
+        print_report(out, one.report, one.ages, counts, shown, one.threshold, words)
     if dry_run:
-        print_next(out, " ".join(["tieout run", *(one.name for one in outcome.ran if len(outcome.ran) == 1)]))
+        print_next(out, " ".join([words, "run", *(one.name for one in outcome.ran if len(outcome.ran) == 1)]))
         return
-    names = [one.name for one in outcome.ran]
-    names += [f"source:{one.source}" for one in outcome.checks if f"source:{one.source}" in outcome.counts]
-    failed = [one.name for one in outcome.ran if one.error is not None]
-    print_summary(out, names, outcome.counts, outcome.over_threshold, failed)
-    print_next(out, *_next(opened, names))
+    print_verdict(out, outcome)
+    rows, _ = list_findings(opened.unit, FindingQuery(reconciliations=tuple(outcome.limits), limit=1))
+    if rows:
+        print_next(out, f"{words} findings", f"{words} findings show {rows[0].finding}")
+    else:
+        print_next(out, f"{words} proof", f"{words} export proof --output proof.csv")
+
+
+def print_verdict(out: Console, outcome: Outcome) -> None:
+    """Every reconciliation, and every source with findings, on a line."""
+    limits = {name: limit for name, limit in outcome.limits.items()
+              if not name.startswith("source:") or name in outcome.counts}  # fmt: skip
+    print_summary(out, limits, outcome.counts, [one.name for one in outcome.ran if one.error is not None])
 
 
 def _gravest(opened: Session, name: str, limit: int) -> list[FindingRow]:
     return list_findings(opened.unit, FindingQuery(reconciliations=(name,), limit=limit))[0]
-
-
-def _next(opened: Session, names: list[str]) -> list[str]:
-    """What a person is likely to type now: look at the gravest finding, or at the proof."""
-    rows, _ = list_findings(opened.unit, FindingQuery(reconciliations=tuple(names), limit=1))
-    if not rows:
-        return ["tieout proof", "tieout export proof --format csv --output proof.csv"]
-    return ["tieout findings", f"tieout findings show {rows[0].finding}"]

@@ -35,10 +35,14 @@ class Outcome:
     counts: dict[str, FindingCounts] = field(default_factory=dict)
 
     @property
+    def limits(self) -> dict[str, int]:
+        """How many open findings each reconciliation, and each checked source, may have: a source none."""
+        return {one.name: one.threshold for one in self.ran} | {f"source:{one.source}": 0 for one in self.checks}
+
+    @property
     def over_threshold(self) -> list[str]:
-        """Reconciliations (and checked sources) with more open findings than they may have; a source may have none."""
-        limits = {one.name: one.threshold for one in self.ran} | {f"source:{one.source}": 0 for one in self.checks}
-        return [name for name, limit in limits.items() if self.counts.get(name, FindingCounts()).open > limit]
+        """Reconciliations and checked sources with more open findings than they may have."""
+        return [name for name, limit in self.limits.items() if self.counts.get(name, FindingCounts()).open > limit]
 
     @property
     def is_incomplete(self) -> bool:

@@ -15,6 +15,9 @@ from tieout.surfaces.cli.render.figures import instant, short_hash
 from tieout.surfaces.cli.session import session
 
 SHOWN = 50
+WIDE = 100
+"""Columns of a terminal from which the time of closing is shown, too."""
+
 app = single_command()
 
 
@@ -34,10 +37,13 @@ def command(
     if as_json:
         write_json({"runs": [asdict(row) for row in rows]})
         return
-    made = table(">run", "reconciliation", "state", "as of", "closed", ">matched", ">open", "result")
+    out = console()
+    closed = ["closed"] if out.width >= WIDE else []
+    made = table(">run", "!reconciliation", "!state", "!as of", *closed, ">matched", ">open", "result")
     for row in rows:
+        when = [instant(row.closed_at)[:16]] if closed else []
         made.add_row(
-            str(row.run), text(row.reconciliation), row.state, row.as_of, instant(row.closed_at)[:16],
-            f"{row.matched:,}", f"{row.open_items:,}", short_hash(row.result_hash),
+            str(row.run), text(row.reconciliation), row.state, row.as_of, *when, f"{row.matched:,}",
+            f"{row.open_items:,}", short_hash(row.result_hash)[: 12 if closed else 8],
         )  # fmt: skip
-    console().print(made if rows else Text("no runs"))
+    out.print(made if rows else Text("no runs"))

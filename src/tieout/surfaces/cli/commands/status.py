@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tieout.service.status import ReconciliationStatus, reconciliation_statuses, source_statuses
 from tieout.surfaces.cli.commands.options import Json, single_command
+from tieout.surfaces.cli.invocation import invocation_of
 from tieout.surfaces.cli.output import console, table, text, write_json
 from tieout.surfaces.cli.render.figures import counted, instant
 from tieout.surfaces.cli.render.findings import counts_line
@@ -34,7 +35,7 @@ def command(context: typer.Context, as_json: Json = False) -> None:
             }
         )
         return
-    out = console()
+    out, words = console(), invocation_of(context).words
     out.print(text(f"workspace {workspace}", "bold"))
     made = table("source", ">batches", ">records", ">quarantined", ">refused", "last received")
     for one in sources:
@@ -43,19 +44,20 @@ def command(context: typer.Context, as_json: Json = False) -> None:
             _alarming(one.refused), instant(one.last_received)[:16],
         )  # fmt: skip
     out.print(made)
-    shown = table("reconciliation", ">run", "as of", ">open items", "findings", "")
+    any_remark = any(_remark(status) for status in reconciliations)
+    shown = table("!reconciliation", ">run", "as of", ">open items", "findings", *(["to do"] if any_remark else []))
     for status in reconciliations:
         run = "" if status.run is None else str(status.run)
         shown.add_row(
             text(status.reconciliation), run, status.as_of or "", f"{status.open_items:,}",
-            counts_line(status.findings), _remark(status),
+            counts_line(status.findings), *([_remark(status)] if any_remark else []),
         )  # fmt: skip
     if reconciliations:
         out.print(shown)
-    if any(one.waiting or one.rules_changed or one.open_run is not None for one in reconciliations):
-        print_next(out, "tieout run")
+    if any_remark:
+        print_next(out, f"{words} run")
     elif any(one.findings.open for one in reconciliations):
-        print_next(out, "tieout findings")
+        print_next(out, f"{words} findings")
 
 
 def _alarming(count: int) -> Text:

@@ -8,6 +8,7 @@ import typer
 
 from tieout.service.withdrawal import supersede
 from tieout.surfaces.cli.commands.options import Json, single_command
+from tieout.surfaces.cli.invocation import invocation_of
 from tieout.surfaces.cli.output import console, progress, text, write_json
 from tieout.surfaces.cli.render.figures import counted
 from tieout.surfaces.cli.render.runs import print_next
@@ -47,4 +48,4 @@ def command(
         out.print(text(f"  batch {number} was read again and now brings {counted(rows, 'row')}"))
     if report.findings_closed:
         out.print(text(f"  {counted(report.findings_closed, 'finding')} closed with it"))
-    print_next(out, "tieout run")
+    print_next(out, f"{invocation_of(context).words} run")

@@ -36,23 +36,14 @@ def ingest_document(name: str, report: IngestReport) -> dict[str, object]:
     }
 
 
-def print_ingested(out: Console, name: str, report: IngestReport, *, brief: bool = False) -> None:
+def print_ingested(out: Console, name: str, report: IngestReport) -> None:
     """One taken-in file on a terminal."""
     head = Text(f"{report.source:<10} ", style="bold")
     head.append_text(text(name))
     batch = "dry run" if report.batch is None else f"batch {report.batch}"
     head.append(f"  {batch}", style="dim")
     out.print(head)
-    out.print(Text("  ").append_text(_outcomes(report)))
-    if brief:
-        broken = [statement for statement in report.statements if statement.ties is False]
-        if report.statements:
-            held = len(report.statements) - len(broken)
-            words = f"  {counted(len(report.statements), 'statement')}, {held} in order"
-            out.print(Text(words, style="dim"))
-        if broken:
-            out.print(statements_view(broken))
-        return
+    out.print(Text("  ").append_text(outcomes_text(report)))
     for words in _sums(report.totals):
         out.print(Text(f"  {words}", style="dim"))
     if report.statements:
@@ -60,21 +51,22 @@ def print_ingested(out: Console, name: str, report: IngestReport, *, brief: bool
     print_rejections(out, report.quarantined, report.counts["quarantined"])
 
 
-def _outcomes(report: IngestReport) -> Text:
-    """ "72 read: 70 accepted, 2 duplicate (of batch 1)"."""
+def outcomes_text(report: IngestReport) -> Text:
+    """ "72 read: 70 accepted, 2 duplicate (of batch 1)"; "72 accepted" where nothing else happened."""
+    parts = [_outcome(report, outcome) for outcome in OUTCOMES if report.counts[outcome]]
+    if len(parts) == 1:
+        return parts[0]
     words = Text(f"{report.counts['read']:,} read")
-    parts = []
-    styles = {"quarantined": "red", "accepted": "green", "superseding": "yellow", "stale": "yellow"}
-    for outcome in OUTCOMES:
-        count = report.counts[outcome]
-        if not count:
-            continue
-        part = Text(f"{count:,} {outcome}", style=styles.get(outcome, ""))
-        if outcome == "duplicate" and any(batch for batch in report.duplicates_of if batch != report.batch):
-            others = ", ".join(str(batch) for batch in sorted(report.duplicates_of) if batch != report.batch)
-            part.append(f" (of batch {others})", style="dim")
-        parts.append(part)
     return words.append(": ").append_text(Text(", ").join(parts)) if parts else words
+
+
+def _outcome(report: IngestReport, outcome: str) -> Text:
+    styles = {"quarantined": "red", "accepted": "green", "superseding": "yellow", "stale": "yellow"}
+    words = Text(f"{report.counts[outcome]:,} {outcome}", style=styles.get(outcome, ""))
+    others = [str(batch) for batch in sorted(report.duplicates_of) if batch != report.batch]
+    if outcome == "duplicate" and others:
+        words.append(f" (of batch {', '.join(others)})", style="dim")
+    return words
 
 
 def _sums(totals: Mapping[str, Mapping[str, tuple[int, int]]]) -> list[str]:

@@ -31,26 +31,31 @@ def sentence(row: FindingRow) -> str:
         return _unresolved(row)
     if row.code == "DUPLICATE_ID":
         return _twice(row)
-    said = ", ".join(_said(str(side), value) for side, value in row.says.items() if isinstance(value, Mapping))
     like = row.evidence.get("like")
     if row.code == "DUPLICATE_RECORD" and like:
-        own = row.says.get(row.side or "", {})
-        return f"{_said(row.side or '', own)}, which {like} already did"
+        return f"{_said(row.side or '', _own(row), ' again')}; {_short(str(like))} said it already"
+    sides = sorted(row.says, key=lambda side: side != row.side)
+    said = ", ".join(_said(str(side), row.says[side]) for side in sides if isinstance(row.says[side], Mapping))
     if not said and row.members is not None:
         return f"{counted(row.members, 'record')} of this kind"
     return said or row.meaning
 
 
-def _said(side: str, value: Mapping[str, Any]) -> str:
+def _short(identity: str) -> str:
+    """A record's id as people read it: of an id that was derived from a line's content, the beginning will do."""
+    return f"line {identity[5:13]}" if identity.startswith("line:") else identity
+
+
+def _said(side: str, value: Mapping[str, Any], more: str = "") -> str:
     if value.get("nothing"):
         return f"{side} say nothing"
     if "records" in value and "amounts" in value:
         amounts = ", ".join(f"{grouped(str(amount))} {unit}" for unit, amount in value["amounts"].items())
         return f"{side}: {counted(int(value['records']), 'record')}, {amounts}"
-    where = ", ".join(str(value[key]) for key in ("id", "date", "status", "payment") if value.get(key))
+    where = ", ".join(_short(str(value[key])) for key in ("id", "date", "status", "payment") if value.get(key))
     witness = f" ({where})" if where else ""
     if value.get("amount") is not None:
-        return f"{side} say {grouped(str(value['amount']))} {value.get('currency') or ''}".rstrip() + witness
+        return f"{side} say {grouped(str(value['amount']))} {value.get('currency') or ''}".rstrip() + more + witness
     if value.get("currency"):
         return f"{side} say it in {value['currency']}{witness}"
     return f"{side} say {', '.join(f'{key} {word}' for key, word in value.items()) or 'nothing'}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
 from tieout.model.run import ProofLine
+from tieout.surfaces.cli.failures import clean
 from tieout.surfaces.cli.output import table, text
 from tieout.surfaces.cli.render.figures import money
 
@@ -44,7 +46,20 @@ def proof_view(console: Console, lines: Sequence[ProofLine]) -> RenderableType:
         made.add_row(text(line.side), line.currency, *figures, _unexplained(line))
     if _fits(console, made):
         return made
+    by_side = [_side_view(side, lines, shown) for side in dict.fromkeys(line.side for line in lines)]
+    if all(_fits(console, view) for view in by_side):
+        return Group(*by_side)
     return Text("\n").join(_sentence(line, shown) for line in lines)
+
+
+def _side_view(side: str, lines: Sequence[ProofLine], shown: Sequence[tuple[str, str, str]]) -> Table:
+    """One side upright: a row for each movement, a column for each currency."""
+    own = [line for line in lines if line.side == side]
+    made = table(clean(side), *(f">{line.currency}" for line in own))
+    for name, heading, sign in shown:
+        made.add_row(f"{sign or ' '} {heading}", *(money(_minor(line, name), line.currency) for line in own))
+    made.add_row(Text("  unexplained", style="dim"), *(_unexplained(line) for line in own))
+    return made
 
 
 def _fits(console: Console, made: RenderableType) -> bool:

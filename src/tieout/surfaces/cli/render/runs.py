@@ -22,7 +22,7 @@ from tieout.surfaces.cli.render.proof import proof_document, proof_view
 _STATUS = {
     "closed": "closed",
     "slice": "slice taken, the run stays open",
-    "unchanged": "nothing new since",
+    "unchanged": "which still holds: nothing new",
     "dry-run": "dry run, nothing written",
 }
 
@@ -87,8 +87,10 @@ def print_report(
     counts: FindingCounts,
     shown: Sequence[FindingRow],
     threshold: int,
+    words: str,
 ) -> None:
-    """One reconciliation's run on a terminal; `shown` are the findings to spell out, the gravest first."""
+    """One reconciliation's run on a terminal; `shown` are the findings to spell out, the gravest first, and `words`
+    how Tieout was called."""
     out.print(_rule(report.reconciliation))
     head = Text("" if report.run is None else f"run {report.run}, ", style="dim")
     head.append(f"{_STATUS[report.status]}, as of {report.as_of}", style="dim")
@@ -114,25 +116,27 @@ def print_report(
         out.print(findings_view(shown, with_reconciliation=False))
     if counts.open > len(shown):
         more = counts.open - len(shown)
-        out.print(text(f"       … and {more:,} more: tieout findings --reconciliation {report.reconciliation}", "dim"))
+        ask = text(f"… and {more:,} more: {words} findings -r {report.reconciliation}", "dim")
+        out.print(Text("       ").append_text(ask))
     if ages:
-        out.print(Text("open items by age", style="bold"))
+        out.print(Text("open items by age, all sides", style="bold"))
         out.print(ages_view(ages))
 
 
 def print_summary(
-    out: Console, names: Sequence[str], counts: Mapping[str, FindingCounts], over: Sequence[str], failed: Sequence[str]
+    out: Console, limits: Mapping[str, int], counts: Mapping[str, FindingCounts], failed: Sequence[str]
 ) -> None:
-    """The verdict: every reconciliation on a line, and the command to type next."""
+    """The verdict: every reconciliation on a line. `limits` are the open findings that each may have."""
     out.print(_rule("summary"))
-    made = table("reconciliation", "findings", "verdict")
-    for name in names:
-        verdict = Text("clean", style="green")
-        if name in over:
-            verdict = Text("over threshold", style="red")
+    made = table("!reconciliation", "findings", "verdict")
+    for name, limit in limits.items():
+        found = counts.get(name, FindingCounts())
+        verdict = Text("clean" if found.open == 0 else f"{found.open:,} open, {limit:,} allowed", style="green")
+        if found.open > limit:
+            verdict.stylize("red")
         if name in failed:
             verdict = Text("not finished", style="bold red")
-        made.add_row(text(name), counts_line(counts.get(name, FindingCounts())), verdict)
+        made.add_row(text(name), counts_line(found), verdict)
     out.print(made)
 
 

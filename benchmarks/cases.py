@@ -101,7 +101,7 @@ def _steps(place: Place) -> list[Task]:
     """Tieout's steps as whole processes of the command line."""
     directory = place.directory / "tieout"
     base = (*_tieout(), "-C", str(directory))
-    run, judge = (*base, "run", "--json"), (*_module("scoring"), "tieout", str(place.world), str(directory))
+    run, judge = (*base, "run"), (*_module("scoring"), "tieout", str(place.world), str(directory))
     ingest = (*base, "ingest", "payments", str(place.directory / "more.parquet"), "--json")
     restored = _restored(place.directory / "ingested", directory)
     return [
@@ -115,7 +115,7 @@ def _steps(place: Place) -> list[Task]:
 def _without_checks(place: Place) -> Task:
     """A run of the one reconciliation by name, which leaves out the checks of every source."""
     directory = place.directory / "tieout"
-    command = (*_tieout(), "-C", str(directory), "run", RECONCILIATION, "--json")
+    command = (*_tieout(), "-C", str(directory), "run", RECONCILIATION)
     restored = _restored(place.directory / "ingested", directory)
     return Task(TIEOUT_RUN_ONE, command, restored, accepted=CLEAN_OR_FINDINGS)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 from hypothesis import given, settings
@@ -32,8 +33,11 @@ def drafts_of(reading: Reading) -> list[Row]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def read_bytes(data: bytes, options: SourceOptions) -> tuple[Reading, list[Row]]:
-    with tempfile.TemporaryDirectory() as directory:
+def read_bytes(data: bytes, options: SourceOptions, block_bytes: int = 1 << 18) -> tuple[Reading, list[Row]]:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        mock.patch("tieout.adapters.sources.csv_framing.BLOCK_BYTES", block_bytes),
+    ):
         path = Path(directory) / "table.csv"
         path.write_bytes(data)
         reading = SOURCE.read(path, options)
@@ -93,10 +97,10 @@ def written_tables(draw: st.DrawFn) -> Written:
     return Written(buffer.getvalue().encode(encoding), options, expected)
 
 
-@settings(max_examples=150, deadline=None)
-@given(written_tables())
-def test_what_was_written_is_read(table: Written) -> None:
-    reading, rows = read_bytes(table.data, table.options)
+@settings(max_examples=100, deadline=None)
+@given(written_tables(), st.sampled_from([1 << 18, 64, 17]))
+def test_what_was_written_is_read(table: Written, block_bytes: int) -> None:
+    reading, rows = read_bytes(table.data, table.options, block_bytes)
     assert reading.rejections == []
     found = [(row["native_id"], row["date"], row["amount"], row["description"]) for row in rows]
     assert [(key, day, str(Decimal(str(amount))), words) for key, day, amount, words in found] == table.expected
@@ -137,12 +141,12 @@ def _lines_in(data: bytes) -> int:
     return len(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")) - 1
 
 
-@settings(max_examples=400, deadline=None)
-@given(broken_tables())
-def test_every_line_is_a_draft_a_rejection_or_part_of_one(table: Broken) -> None:
+@settings(max_examples=200, deadline=None)
+@given(broken_tables(), st.sampled_from([1 << 18, 64, 17]))
+def test_every_line_is_a_draft_a_rejection_or_part_of_one(table: Broken, block_bytes: int) -> None:
     options = SourceOptions(settings={"delimiter": ",", "header": True, "encoding": "utf-8"}, mapping={"native_id": "id"})
     try:
-        reading, rows = read_bytes(table.data, options)
+        reading, rows = read_bytes(table.data, options, block_bytes)
     except InputError:  # the damage can make the header's column count improbable; refusing is no loss
         return
     lines = [int(str(row["line"])) for row in rows] + [rejection.line or 0 for rejection in reading.rejections]

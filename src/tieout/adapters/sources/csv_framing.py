@@ -34,6 +34,7 @@ PATIENCE = 16
 EXCERPT_CHARACTERS = 160
 LONG_LINE_BYTES = 1 << 20
 _MARK = PLACEHOLDER.encode()
+_TOO_LONG = f"longer than {ROW_BYTES >> 20} MiB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +99,17 @@ def survey(path: Path, framing: Framing) -> Framed:
             return framed
         line_end = b"\r\n" if (head if framing.skip else _first_line(path)).endswith(b"\r\n") else b"\n"
         check = block_check(framing.delimiter, framing.quote, framing.columns, line_end)
-        rest = b""
+        rest: list[bytes] = []
         while block := opened.read(BLOCK_BYTES):
-            block = rest + block
             cut = block.rfind(b"\n") + 1
-            rest = block[cut:]
-            if len(rest) > LONG_LINE_BYTES or cut > LONG_LINE_BYTES:
-                framed.longest_bytes = max(framed.longest_bytes, cut, len(rest))
-            if framed.longest_bytes > ROW_BYTES or not _is_proven(framed, block[:cut], check, framing):
+            lines = b"".join([*rest, block[:cut]]) if cut else b""
+            rest = [block[cut:]] if cut else [*rest, block]
+            length = max(len(lines), sum(map(len, rest)))
+            if length > LONG_LINE_BYTES:
+                framed.longest_bytes = max(framed.longest_bytes, length)
+            if length > ROW_BYTES or not _is_proven(framed, lines, check, framing):
                 return framed
-        if rest and not _is_proven(framed, rest + line_end, check, framing):
+        if any(rest) and not _is_proven(framed, b"".join(rest) + line_end, check, framing):
             return framed
     framed.is_plain = True
     return framed
@@ -136,7 +138,7 @@ def _is_simple_line(line: bytes, framing: Framing) -> bool:
 
 def _is_proven(framed: Framed, block: bytes, check: BlockCheck, framing: Framing) -> bool:
     rows = check.row_count(block)
-    if rows is None or not _is_text(block, framing):
+    if rows is None or not _is_text(block, framing) or _MARK in block:
         return False
     framed.rows += rows
     return True
@@ -203,7 +205,7 @@ class _Mender:
         raw = self._record()
         if raw is None:
             raw = self._physical_line()
-            self._reject("quotes do not pair up", raw)
+            self._reject(_TOO_LONG if len(raw) > ROW_BYTES else "quotes do not pair up", raw)
         elif not raw.strip() and self.grammar.delimiter not in raw:
             self._placeholders(1)
         else:
@@ -241,7 +243,7 @@ class _Mender:
         if not _is_text(raw, self.framing):
             return "bytes that are not of the file's encoding"
         if len(raw) > ROW_BYTES:
-            return f"longer than {ROW_BYTES >> 20} MiB"
+            return _TOO_LONG
         return "a Unicode noncharacter" if fields[0] == _MARK else None
 
     def _record(self) -> bytes | None:

@@ -125,9 +125,19 @@ class CommandGroup(TyperGroup):
                 **extra,
             )
             sys.stdout.flush()
+        except SystemExit as stop:
+            code = _stopped(stop)
         except Exception as error:
             code = _outcome(error, as_json=as_json)
         sys.exit(code if isinstance(code, int) else failures.CLEAN)
+
+
+def _stopped(stop: SystemExit) -> int:
+    """The exit code of a call that the parser's library ended by itself: it says 1 when our reader has gone away."""
+    if isinstance(stop.__context__, BrokenPipeError):
+        _drop_output()
+        return failures.INCOMPLETE
+    return stop.code if isinstance(stop.code, int) else failures.USAGE
 
 
 def _outcome(error: Exception, *, as_json: bool) -> int:

@@ -32,7 +32,7 @@ def command(
         str | None, typer.Option("--reconciliation", "-r", help="Of one reconciliation only.")
     ] = None,
     run: Annotated[
-        int | None, typer.Option("--run", help="What one closed run wrote; default: the current state.")
+        int | None, typer.Option("--run", help="What one closed run wrote; default: what holds now.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import IO, Annotated
 import typer
 
 from tieout.model.configuration import SourceConfig
-from tieout.model.errors import TieoutError
+from tieout.model.errors import IncompleteError, InputError
 from tieout.model.reading import SourceOptions
 from tieout.service.preview import preview
 from tieout.surfaces.cli.commands.options import Format, existing, single_command
@@ -56,7 +56,7 @@ def _print(paths: list[Path], source: SourceConfig, limit: int | None) -> int:
         try:
             with preview(path, source) as shown:
                 print_preview(out, shown, SHOWN_RECORDS if limit is None else limit)
-        except TieoutError as error:
+        except (InputError, IncompleteError) as error:
             say(str(error), error=True)
             code = max(code, INCOMPLETE)
     return code
@@ -88,7 +88,7 @@ def _write_file(spool: IO[str], path: Path, source: SourceConfig, limit: int | N
                 spool.write(encode(record))
             rest = encode(preview_document(shown))
             spool.write(f"], {rest[1:]}")
-    except TieoutError as error:
+    except (InputError, IncompleteError) as error:
         spool.seek(start)
         spool.truncate()
         spool.write(f'{{"file": {name}, "error": {encode(error_document(error))}}}')

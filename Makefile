@@ -46,7 +46,7 @@ test-slow: $(VENV)/.installed-dev ## the long fault and scale runs
 	$(BIN)/python -m pytest -m slow -n $(PYTEST_WORKERS)
 
 bench: $(VENV)/.installed-bench ## ratios against bare DuckDB, Polars, pandas, datacompy and a per-row worker
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine, report
-from benchmarks.cases import COPY, PLAIN, Place, Result, Variant, ingestion_tasks, run_tasks
+from benchmarks.cases import COPY, PLAIN, Measurement, Place, Result, Variant, ingestion_tasks, run_tasks
 from benchmarks.process import ROOT, ask
-from benchmarks.rounds import Clock, run_rounds
+from benchmarks.rounds import Clock, Task, run_rounds
 
 WORK = Path(__file__).resolve().parent / "work"
 DEFAULT_ROWS = (100_000, 1_000_000)
@@ -99,7 +99,7 @@ def _measure_place(
     if clock.left_seconds:
         say(f"{variant}, {rows:,} invoices: preparing")
         payments = _prepare(chosen, place, variant, rows, sample_rows)
-    cases = (
+    cases: tuple[tuple[Measurement, str, list[Task]], ...] = (
         ("ingest-parquet", COPY, ingestion_tasks(place, "parquet")),
         ("ingest-csv", COPY, ingestion_tasks(place, "csv")),
         ("run", PLAIN, run_tasks(place, rows, sample_rows)),

@@ -20,9 +20,9 @@ PLAIN = "DuckDB, plain"
 TIEOUT_INGEST = "Tieout ingest"
 TIEOUT_RUN = "Tieout run"
 TIEOUT_RUN_ONE = "Tieout run, no source checks"
-AGAIN = "run again, nothing new"
-MORE_INGESTED = "ingest 1,000 payments"
-MORE_RUN = "run after 1,000 payments"
+AGAIN = "Tieout run again, nothing new"
+MORE_INGESTED = "Tieout ingest, 1,000 more payments"
+MORE_RUN = "Tieout run after 1,000 more"
 STEPS = (TIEOUT_RUN, AGAIN, MORE_INGESTED, MORE_RUN)
 """The life of one workspace within a round, in order."""
 ALONE = "work alone: "
@@ -79,7 +79,7 @@ def ingestion_tasks(place: Place, file_format: FileFormat) -> list[Task]:
     ingest = (*_tieout(), "--config", str(configuration), "ingest", "payments", str(source), "--json")
     return [
         Task(COPY, (*_module("contenders.duckdb_copy"), str(source), str(copied)), _without(copied), ("duckdb",)),
-        Task(TIEOUT_INGEST, ingest, _restored(place.directory / "empty", directory)),
+        Task(TIEOUT_INGEST, ingest, _restored(place.directory / "empty", directory), status="accepted"),
     ]
 
 
@@ -101,37 +101,38 @@ def _steps(place: Place) -> list[Task]:
     """Tieout's steps as whole processes of the command line."""
     directory = place.directory / "tieout"
     base = (*_tieout(), "-C", str(directory))
-    run, judge = (*base, "run"), (*_module("scoring"), "tieout", str(place.world), str(directory))
+    run, judge = (*base, "run", "--json"), (*_module("scoring"), "tieout", str(place.world), str(directory))
     ingest = (*base, "ingest", "payments", str(place.directory / "more.parquet"), "--json")
     restored = _restored(place.directory / "ingested", directory)
+    judged = Task(TIEOUT_RUN, run, restored, accepted=CLEAN_OR_FINDINGS, status="closed", judge=judge)
+    return [judged, *_later(run, ingest, prefix="")]
+
+
+def _later(run: tuple[str, ...], ingest: tuple[str, ...], prefix: str) -> list[Task]:
+    """The steps after the first run; each goes on where the one before has left off."""
+    commands = ((run, "unchanged"), (ingest, "accepted"), (run, "closed"))
+    names = [prefix + name for name in STEPS]
     return [
-        Task(TIEOUT_RUN, run, restored, accepted=CLEAN_OR_FINDINGS, judge=judge),
-        Task(AGAIN, run, _nothing, accepted=CLEAN_OR_FINDINGS),
-        Task(MORE_INGESTED, ingest, _nothing),
-        Task(MORE_RUN, run, _nothing, accepted=CLEAN_OR_FINDINGS),
+        Task(name, command, _nothing, accepted=CLEAN_OR_FINDINGS, status=status, follows=before)
+        for before, name, (command, status) in zip(names, names[1:], commands, strict=False)
     ]
 
 
 def _without_checks(place: Place) -> Task:
     """A run of the one reconciliation by name, which leaves out the checks of every source."""
     directory = place.directory / "tieout"
-    command = (*_tieout(), "-C", str(directory), "run", RECONCILIATION)
+    command = (*_tieout(), "-C", str(directory), "run", RECONCILIATION, "--json")
     restored = _restored(place.directory / "ingested", directory)
-    return Task(TIEOUT_RUN_ONE, command, restored, accepted=CLEAN_OR_FINDINGS)
+    return Task(TIEOUT_RUN_ONE, command, restored, accepted=CLEAN_OR_FINDINGS, status="closed")
 
 
 def _steps_alone(place: Place) -> list[Task]:
     """The same steps through the services, which tell the seconds of the work alone."""
     directory, work = place.directory / "tieout", _module("tieout_work")
-    run, ingest = (
-        (*work, "run", str(directory)),
-        (*work, "ingest", str(directory), str(place.directory / "more.parquet")),
-    )
+    run = (*work, "run", str(directory))
+    ingest = (*work, "ingest", str(directory), str(place.directory / "more.parquet"))
     restored = _restored(place.directory / "ingested", directory)
-    commands = ((run, restored), (run, _nothing), (ingest, _nothing), (run, _nothing))
-    return [
-        Task(ALONE + name, command, prepare) for name, (command, prepare) in zip(STEPS, commands, strict=True)
-    ]  # fmt: skip
+    return [Task(ALONE + TIEOUT_RUN, run, restored, status="closed"), *_later(run, ingest, ALONE)]
 
 
 def _per_row(place: Place, scale: float) -> Task:

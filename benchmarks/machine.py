@@ -19,7 +19,7 @@ def facts() -> dict[str, str]:
         "processor": _processor(),
         "cores": str(_cores()),
         "memory": f"{_memory_bytes() / 2**30:.1f} GiB",
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "load average": load_average(),
     }
@@ -66,7 +66,11 @@ def _commit() -> str:
     """The commit measured, and whether files differ from it; empty outside a checkout."""
     try:
         said = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=True
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -43,22 +43,27 @@ def main() -> None:
     parser.add_argument("--hard", action="store_true")
     parser.add_argument("--sample", action="store_true")
     chosen = parser.parse_args()
-    world = simulate_benchmark(
-        chosen.place / "world", chosen.rows, chosen.seed, chosen.hard, csv=not chosen.sample
-    )  # fmt: skip
     if chosen.sample:
+        world = simulate_benchmark(chosen.place / "world", chosen.rows, chosen.seed, chosen.hard)
         load(world.directory, chosen.place / "sample.db")
     else:
-        _workspaces(chosen.place, world)
-        _more(world, chosen.place / "more.parquet")
+        world = prepare_world(chosen.place, chosen.rows, chosen.seed, hard=chosen.hard)
     print(json.dumps({"invoices": world.invoice_rows, "payments": world.payment_rows, "classes": world.counts}))
+
+
+def prepare_world(place: Path, rows: int, seed: int, *, hard: bool, csv: bool = True) -> BenchmarkWorld:
+    """Everything that this module's first lines list, in `place`; without CSV files where `csv` is False."""
+    world = simulate_benchmark(place / "world", rows, seed, hard, csv=csv)
+    _workspaces(place, world)
+    _more(world, place / "more.parquet")
+    return world
 
 
 def _workspaces(place: Path, world: BenchmarkWorld) -> None:
     empty, ingested = place / "empty", place / "ingested"
     empty.mkdir()
-    for configuration in world.directory.glob("*.yaml"):
-        shutil.copy(configuration, empty)
+    for file in world.directory.glob("*.yaml"):
+        shutil.copy(file, empty)
     configuration, base = load_configuration(empty)
     initialise(data_directory(configuration, base), configuration.workspace, system_clock, actor=ACTOR)
     shutil.copytree(empty, ingested)

@@ -25,7 +25,7 @@ class Measurement:
     """One process: seconds from start to end, CPU seconds (user and system), peak resident bytes, and its outcome.
 
     `work_seconds` is what the process itself says of its work proper, without start and imports; None where it says
-    nothing. `output` is what it wrote on stdout, `errors` on stderr.
+    nothing. `status` is what its JSON says of the outcome; `errors` is what it wrote on stderr.
     """
 
     wall_seconds: float
@@ -33,7 +33,7 @@ class Measurement:
     peak_bytes: int
     exit_code: int
     work_seconds: float | None = None
-    output: str = ""
+    status: str = ""
     errors: str = ""
 
     @property
@@ -55,6 +55,23 @@ def measure(command: Sequence[str], *, timeout_seconds: float, scale: float = 1)
 
     With `scale` the work of a process that did only a sample of it is multiplied; its start and imports are not.
     """
+    done, _ = _measured(command, timeout_seconds, scale)
+    return done
+
+
+def ask(command: Sequence[str], *, timeout_seconds: float = 3_600) -> dict[str, Any]:
+    """Run a helper that is not measured, and return the JSON object that it prints.
+
+    Raises RuntimeError with the helper's own words when it fails.
+    """
+    done, said = _measured(command, timeout_seconds, 1)
+    if done.exit_code != 0:
+        raise RuntimeError(f"{' '.join(command[1:4])} failed: {done.errors.strip() or done.exit_code}")
+    return said
+
+
+def _measured(command: Sequence[str], timeout_seconds: float, scale: float) -> tuple[Measurement, dict[str, Any]]:
+    """A measurement, and the JSON object that the process printed (empty where it printed none)."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -68,27 +85,23 @@ def measure(command: Sequence[str], *, timeout_seconds: float, scale: float = 1)
             killer.cancel()
         wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
-        said, complained = (_text(file) for file in (output, errors))
-    work = _document(said)
-    seconds, cpu_seconds = work.get("work_seconds"), work.get("work_cpu_seconds")
+        said, complained = _document(_text(output)), _text(errors)
+    seconds, cpu_seconds = said.get("work_seconds"), said.get("work_cpu_seconds")
+    used_cpu = used.ru_utime + used.ru_stime
     if scale != 1 and seconds is not None and cpu_seconds is not None:
         wall += (scale - 1) * seconds
-        used_cpu = used.ru_utime + used.ru_stime + (scale - 1) * cpu_seconds
+        used_cpu += (scale - 1) * cpu_seconds
         seconds *= scale
-    else:
-        used_cpu = used.ru_utime + used.ru_stime
-    return Measurement(wall, used_cpu, used.ru_maxrss * PEAK_UNIT, process.returncode, seconds, said, complained)
+    peak = used.ru_maxrss * PEAK_UNIT
+    return Measurement(wall, used_cpu, peak, process.returncode, seconds, _status(said), complained), said
 
 
-def ask(command: Sequence[str], *, timeout_seconds: float = 3_600) -> dict[str, Any]:
-    """Run a helper that is not measured, and return the JSON object that it prints.
-
-    Raises RuntimeError with the helper's own words when it fails.
-    """
-    done = measure(command, timeout_seconds=timeout_seconds)
-    if done.exit_code != 0:
-        raise RuntimeError(f"{' '.join(command[1:4])} failed: {done.errors.strip() or done.exit_code}")
-    return _document(done.output)
+def _status(document: dict[str, Any]) -> str:
+    """The outcome as our helpers and `tieout run --json` or `tieout ingest --json` (of one each) tell it."""
+    for place, name in (("reconciliations", "status"), ("files", "state")):
+        if document.get(place):
+            return str(document[place][0][name])
+    return str(document.get("status", ""))
 
 
 def _text(file: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 from benchmarks.cases import AGAIN, ALONE, MORE_INGESTED, MORE_RUN, PER_ROW, STEPS, TIEOUT_RUN, Result
 from benchmarks.figures import Spread, cpu, growth, peak_bytes, ratios, wall, work
@@ -20,23 +21,31 @@ LATER = (AGAIN, MORE_INGESTED, MORE_RUN)
 Row = Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """What grows, and the sizes (rows) between which: the key of an exponent."""
+
+    measurement: str
+    variant: str
+    name: str
+    first: int
+    last: int
+
+
 def document(facts: Mapping[str, str], options: Mapping[str, object], results: Sequence[Result]) -> dict[str, object]:
     """Everything, as one JSON document: each round of each series, and the growth exponents."""
     return {
         "machine": dict(facts),
         "options": dict(options),
         "results": [asdict(result) | {"series": [_series(series) for series in result.series]} for result in results],
-        "growth": [
-            {"measurement": measurement, "variant": variant, "contender": name, "exponent": exponent}
-            for (measurement, variant, name), exponent in growths(results).items()
-        ],
+        "growth": [asdict(one) | {"exponent": exponent} for one, exponent in growths(results).items()],
     }
 
 
 def _series(series: Series) -> dict[str, object]:
     """A series without what its processes wrote."""
     rounds = [
-        None if one is None else {key: value for key, value in asdict(one).items() if key not in ("output", "errors")}
+        None if one is None else {key: value for key, value in asdict(one).items() if key != "errors"}
         for one in series.rounds
     ]
     return {**asdict(series), "rounds": rounds}
@@ -54,8 +63,8 @@ def render(facts: Mapping[str, str], results: Sequence[Result], remarks: Sequenc
 
 
 GROWTH_NOTE = (
-    "The exponent e in seconds ~ rows^e, over all sizes: 1 is linear; the constant cost of starting a process makes it "
-    "less."
+    "The exponent e in seconds ~ rows^e between two sizes: 1 is linear; the constant cost of starting a process makes "
+    "it less, the more so the smaller the sizes."
 )
 RATIO_NOTE = (
     "Medians of the whole process's seconds as multiples of the reference of the same round: DuckDB's COPY for "
@@ -112,7 +121,7 @@ def _accuracy(every: Sequence[Series]) -> str:
         verdict = series.verdict
         if not verdict:
             continue
-        row = [series.name]
+        row = [f"{series.name} (sample)" if series.name == PER_ROW else series.name]
         for what in ("matched", "linked"):
             claimed, right = verdict[what], verdict[f"{what}_right"]
             row += [f"{claimed:,}", _percent(right, claimed), _percent(right, verdict["true"])]
@@ -137,28 +146,39 @@ def _named(result: Result, name: str) -> Series:
     return next(series for series in result.series if series.name == name)
 
 
-def growths(results: Sequence[Result]) -> dict[tuple[str, str, str], float | None]:
-    """The exponent of growth for each measurement, variant and contender that was measured at two sizes or more."""
+def growths(results: Sequence[Result]) -> dict[Growing, float]:
+    """Exponents between neighbouring sizes, and over all of them where there are more than two."""
     seconds: dict[tuple[str, str, str], dict[int, float]] = {}
     for result in results:
         for series in result.series:
             found = work(series) if series.name.startswith(ALONE) else wall(series)
             if found is not None and series.name != PER_ROW:
                 seconds.setdefault((result.measurement, result.variant, series.name), {})[result.rows] = found.median
-    return {key: growth(by_rows) for key, by_rows in seconds.items() if len(by_rows) > 1}
+    exponents = {}
+    for (measurement, variant, name), by_rows in seconds.items():
+        sizes = sorted(by_rows)
+        spans = list(pairwise(sizes))
+        spans += [(sizes[0], sizes[-1])] if len(sizes) > 2 else []
+        for first, last in spans:
+            exponent = growth({rows: by_rows[rows] for rows in sizes if first <= rows <= last})
+            if exponent is not None:
+                exponents[Growing(measurement, variant, name, first, last)] = exponent
+    return exponents
 
 
 def _growth_table(results: Sequence[Result]) -> str:
     found = growths(results)
     if not found:
         return "Measured at one size only."
-    variants = list(dict.fromkeys(variant for _, variant, _ in found))
-    names = list(dict.fromkeys((measurement, name) for measurement, _, name in found))
-    rows = [
-        (f"{measurement}: {name}", *(_exponent(found.get((measurement, variant, name))) for variant in variants))
-        for measurement, name in names
-    ]
-    return table(("", *variants), rows)
+    spans = list(dict.fromkeys((one.variant, one.first, one.last) for one in found))
+    names = list(dict.fromkeys((one.measurement, one.name) for one in found))
+    head = ("", *(f"{variant} {_short(first)} to {_short(last)}" for variant, first, last in spans))
+    rows = []
+    for measurement, name in names:
+        exponents = [found.get(Growing(measurement, variant, name, *span)) for variant, *span in spans]
+        cells = [ABSENT if exponent is None else f"{exponent:.2f}" for exponent in exponents]
+        rows.append((f"{TITLES[measurement]}: {name}", *cells))
+    return table(head, rows)
 
 
 def _ratio_table(results: Sequence[Result]) -> str:
@@ -208,10 +228,6 @@ def _middle(found: Spread | None) -> str:
 def _number(value: float) -> str:
     """Three digits are all that such a measurement can bear."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def _exponent(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.2f}"
 
 
 def _percent(part: int, whole: int) -> str:

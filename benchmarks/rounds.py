@@ -21,9 +21,10 @@ Status = Literal["measured", "not installed", "failed", "not measured"]
 class Task:
     """One thing to measure: a command, and what is done before it without being timed.
 
-    `needs` are modules without which it cannot run; `accepted` the exit codes of a success; `judge` a helper that
-    tells, after the first success, how right the outcome is; `scale` multiplies the work of a sample; `most_runs`
-    bounds the rounds that a slow one takes part in.
+    `needs` are modules without which it cannot run; `accepted` the exit codes of a success, and `status` what its
+    JSON must say of the outcome ("" where it says nothing); `follows` names the task that must have succeeded just
+    before; `judge` is a helper that tells, after the first success, how right the outcome is; `scale` multiplies the
+    work of a sample; `most_runs` bounds the rounds that a slow one takes part in.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Task:
     prepare: Callable[[], None]
     needs: tuple[str, ...] = ()
     accepted: tuple[int, ...] = (0,)
+    status: str = ""
+    follows: str = ""
     judge: tuple[str, ...] = ()
     scale: float = 1
     most_runs: int | None = None
@@ -81,8 +84,13 @@ def run_rounds(tasks: Sequence[Task], *, runs: int, warm_up: bool, clock: Clock)
         if clock.left_seconds <= longest:
             break
         begun = time.monotonic()
+        failed: set[str] = set()
         for task, series in zip(tasks, every, strict=True):
+            if task.follows in failed:
+                series.status, series.remark = "failed", f"{task.follows} failed before it"
             _take_part(task, series, number, clock)
+            if series.status == "failed":
+                failed.add(task.name)
         longest = max(longest, time.monotonic() - begun)
     for series in every:
         if series.status == "not measured":
@@ -104,9 +112,10 @@ def _take_part(task: Task, series: Series, number: int, clock: Clock) -> None:
     os.sync()  # what the preparation wrote is not to be paid by the fsync of the next process
     timeout = max(LEAST_TIMEOUT_SECONDS, clock.left_seconds)
     done = measure(task.command, timeout_seconds=timeout, scale=task.scale)
-    if done.exit_code not in task.accepted:
-        series.status, series.remark = "failed", done.last_error
-        print(f"  {task.name}: failed: {done.last_error}", file=sys.stderr)
+    complaint = _complaint(task, done)
+    if complaint:
+        series.status, series.remark = "failed", complaint
+        print(f"  {task.name}: failed: {complaint}", file=sys.stderr)
         return
     print(f"  {'warm-up' if warming else f'run {number + 1}'}  {task.name}: {done.wall_seconds:.2f} s", file=sys.stderr)
     if not warming:
@@ -114,3 +123,12 @@ def _take_part(task: Task, series: Series, number: int, clock: Clock) -> None:
         series.rounds.append(done)
     if task.judge and not series.verdict:
         series.verdict = ask(task.judge)
+
+
+def _complaint(task: Task, done: Measurement) -> str:
+    """What is wrong with an outcome; empty when nothing is."""
+    if done.exit_code not in task.accepted:
+        return done.last_error
+    if task.status and done.status != task.status:
+        return f"it says {done.status or 'nothing'!r} instead of {task.status!r}"
+    return ""

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -28,8 +29,8 @@ from tieout.service.workspace import open_workspace
 DATASETS = ("pairs", "allocations", "open_items")
 
 
-def main(kind: str, world: Path, outcome: Path) -> None:
-    """Score one outcome."""
+def score(kind: str, world: Path, outcome: Path) -> dict[str, Any]:
+    """The figures that this module's first lines list, of one outcome."""
     with duckdb.connect() as connection, tempfile.TemporaryDirectory() as scratch:
         if kind == "tieout":
             _claims_of_tieout(connection, outcome)
@@ -39,7 +40,7 @@ def main(kind: str, world: Path, outcome: Path) -> None:
                 outcome = Path(scratch) / "matches.csv"
             _claims_of_table(connection, outcome)
         counts = dict(connection.execute("SELECT class, count FROM counts ORDER BY class").fetchall())
-        print(json.dumps(_score(connection, world) | {"counts": counts}))
+        return {**_score(connection, world), "counts": counts}
 
 
 def _claims_of_table(connection: duckdb.DuckDBPyConnection, outcome: Path) -> None:
@@ -73,9 +74,7 @@ def _parts(directory: Path) -> dict[str, Sequence[Path]]:
     unit = open_workspace(data_directory(configuration, base), configuration.workspace, system_clock)
     try:
         with unit.read() as connection:
-            names = {
-                dataset: run_parts(connection, unit.workspace, name, dataset, upto_run=1) for dataset in DATASETS
-            }
+            names = {dataset: run_parts(connection, unit.workspace, name, dataset, upto_run=1) for dataset in DATASETS}
             return {dataset: list(paths) for dataset, paths in paths_of(unit, connection, names).items()}
     finally:
         unit.close()
@@ -93,4 +92,4 @@ def _score(connection: duckdb.DuckDBPyConnection, world: Path) -> dict[str, int]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    print(json.dumps(score(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))))

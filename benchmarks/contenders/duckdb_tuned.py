@@ -1,4 +1,7 @@
-"""Bare DuckDB with the settings that help it here: rows in any order, Parquet v2 with small dictionaries."""
+"""Bare DuckDB with the settings that help it here: rows in any order, Parquet v2 with small dictionaries.
+
+The writing options are those of Tieout's own engine; without compression it would be faster still, and the file larger.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import duckdb
 
 from benchmarks.contenders.statement import comparison, text
 
-OPTIONS = "FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1000, COMPRESSION lz4_raw"
+OPTIONS = "FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1000"
 
 
 def main(world: Path, output: Path) -> None:

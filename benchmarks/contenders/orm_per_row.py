@@ -73,7 +73,8 @@ def export(database: Path, output: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(("invoice", "payment", "class"))
         writer.writerows(source.execute("SELECT invoice, payment, verdict FROM matches"))
-        missing = "SELECT number, NULL, 'missing' FROM invoices WHERE number NOT IN (SELECT invoice FROM matches WHERE invoice IS NOT NULL)"
+        found = "SELECT invoice FROM matches WHERE invoice IS NOT NULL"
+        missing = f"SELECT number, NULL, 'missing' FROM invoices WHERE number NOT IN ({found})"
         writer.writerows(source.execute(missing))
     source.close()
 

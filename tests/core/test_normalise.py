@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 
 from tieout.adapters.engine.duckdb import DuckEngine
 from tieout.adapters.spool import as_query
-from tieout.core.normalise import DRAFTS, FAULT_SEPARATOR, missing_plan, normalise_plan, staged_measures
+from tieout.core.normalise import (
+    DRAFTS,
+    FAULT_SEPARATOR,
+    STAGED_COLUMNS,
+    missing_plan,
+    normalise_plan,
+    staged_measures,
+)
 from tieout.model.errors import InputError
 from tieout.model.money import EXPONENTS, MAX_MINOR, decimal_text, parse_decimal
-from tieout.model.reading import DraftQuery, Reading
+from tieout.model.reading import Reading
 from tieout.model.record import DRAFT_COLUMNS
 
 GOOD = {"kind": "payment", "native_id": "py_1", "amount": "1.00", "currency": "EUR", "date": "2026-03-01"}
@@ -47,11 +54,14 @@ class Bench:
     def rows(self, drafts: Sequence[Mapping[str, str | None]], **options: Any) -> list[dict[str, Any]]:
         """Staged rows in line order; `fault` as (field, reason, text)."""
         path = self.stage(drafts, **options)
-        columns = ("line", "native_id", "kind", "version", "effective_date::VARCHAR", "occurred_at::VARCHAR",
-                   "amount_minor", "fee_minor", "net_minor", "digest_a", "digest_b", "id_hash", "fault")  # fmt: skip
-        sql = f"SELECT {', '.join(columns)} FROM read_parquet($path) ORDER BY line, native_id"
-        names = [column.split("::")[0] for column in columns]
-        found = [dict(zip(names, row, strict=True)) for row in self.engine.fetch(DraftQuery(sql, {"path": str(path)}))]
+        shown = ("line", "native_id", "kind", "version", "effective_date", "occurred_at", "amount_minor", "fee_minor",
+                 "net_minor", "digest_a", "digest_b", "id_hash", "fault")  # fmt: skip
+        columns = tuple((name, kind) for name, kind in STAGED_COLUMNS if name in shown)
+        names = [name for name, _ in columns]
+        rows = self.engine.rows([path], columns, order=("line", "native_id"))
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        for row in found:
+            row |= {name: None if row[name] is None else str(row[name]) for name in ("effective_date", "occurred_at")}
         for row in found:
             row["fault"] = None if row["fault"] is None else tuple(str(row["fault"]).split(FAULT_SEPARATOR))
         return found
@@ -118,7 +128,9 @@ def test_too_large_amounts(bench: Bench, currency: str, text: str) -> None:
         assert (fault[0], fault[2]) == (field, text)
 
 
-@pytest.mark.parametrize(("currency", "text"), [("JPY", "5.1"), ("KWD", "1.2345"), ("CLF", "1.23456"), ("EUR", "1.005")])
+@pytest.mark.parametrize(
+    ("currency", "text"), [("JPY", "5.1"), ("KWD", "1.2345"), ("CLF", "1.23456"), ("EUR", "1.005")]
+)
 def test_excess_precision(bench: Bench, currency: str, text: str) -> None:
     """Finer than the currency's minor unit is refused, never rounded."""
     assert bench.row(amount=text, currency=currency)["fault"][0] == "amount"
@@ -380,7 +392,12 @@ def test_only_the_first_fault_is_told(bench: Bench) -> None:
 
 def test_measures(bench: Bench) -> None:
     """Rows and sums by currency, faulty ones apart; distinct identities of the good ones."""
-    drafts = [GOOD, {**GOOD, "native_id": "py_2", "amount": "2.00"}, {**GOOD, "amount": "x"}, {**GOOD, "currency": None}]
+    drafts = [
+        GOOD,
+        {**GOOD, "native_id": "py_2", "amount": "2.00"},
+        {**GOOD, "amount": "x"},
+        {**GOOD, "currency": None},
+    ]
     path = bench.stage(drafts)
     measured = bench.engine.run(staged_measures(), {"staged": [path]}, {}).measured
     assert [(row[0], row[1], row[2], int(str(row[3]))) for row in measured["totals"]] == [
@@ -395,5 +412,7 @@ def test_measures(bench: Bench) -> None:
 def test_missing_columns_of_a_contract(bench: Bench) -> None:
     """Counts of readable rows that lack a required draft column."""
     path = bench.stage([GOOD, {**GOOD, "native_id": "py_2", "reference": "r"}, {**GOOD, "amount": "x"}])
-    (counts,) = bench.engine.run(missing_plan(["reference", "amount", "date"]), {"staged": [path]}, {}).measured["missing"]
+    (counts,) = bench.engine.run(missing_plan(["reference", "amount", "date"]), {"staged": [path]}, {}).measured[
+        "missing"
+    ]
     assert counts == (1, 0, 0)

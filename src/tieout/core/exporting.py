@@ -184,10 +184,11 @@ def _scaled_sql(minor: str, exponent: int) -> str:
 def _cell_sql(name: str, shape: Shape, file_format: str) -> str:
     """One column as it leaves: text that starts a formula gets a single quote before it, amounts and days never."""
     column = identifier(name)
+    typed = f"{column}::{_TYPES.get(shape, 'VARCHAR')}"
     if shape != "text" or file_format == "parquet":
-        return column
+        return f"{typed} AS {column}"
     starts = ", ".join(_FORMULA_STARTS)
-    return f"CASE WHEN left({column}, 1) IN ({starts}) THEN concat('''', {column}) ELSE {column} END AS {column}"
+    return f"CASE WHEN left({typed}, 1) IN ({starts}) THEN concat('''', {typed}) ELSE {typed} END AS {column}"
 
 
 def copy_step(what: str, file_format: str, relation: str, order: str) -> Step:

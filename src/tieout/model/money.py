@@ -94,6 +94,15 @@ def parse_decimal(text: str, currency: str) -> int:
     return int(scaled)
 
 
+def total_minor(text: str, currency: str) -> int | None:
+    """Minor units of a total or balance, which may exceed what one record may hold; None where a 64-bit integer or
+    the currency's exponent cannot hold it."""
+    if not _DECIMAL.fullmatch(text) or len(text) > 40:
+        return None
+    scaled = Decimal(text).scaleb(exponent(currency))
+    return int(scaled) if scaled == scaled.to_integral_value() and abs(scaled) < 2**63 else None
+
+
 def allocate(total_minor: int, weights: list[int]) -> list[int]:
     """Split a total by non-negative weights so that the parts sum to it exactly (largest remainder).
 

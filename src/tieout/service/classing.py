@@ -23,7 +23,7 @@ from tieout.adapters.store.tables import (
 )
 from tieout.core.versions import classify_plan, overlap_plan
 from tieout.model.dataset import DraftPart
-from tieout.model.money import EXPONENTS, decimal_text, parse_decimal
+from tieout.model.money import EXPONENTS, decimal_text, total_minor
 from tieout.model.record import Statement
 from tieout.service.staging import ReadingOptions, Staged, write_quarantine
 from tieout.service.unit import Change, Unit
@@ -186,7 +186,7 @@ def _statement_values(statement: Statement) -> dict[str, object]:
     """A statement's row: amounts in minor units of its currency."""
 
     def minor(text: str | None) -> int | None:
-        return None if text is None else parse_decimal(text, statement.currency)
+        return None if text is None else total_minor(text, statement.currency)
 
     gap = None if statement.gap is None else minor(f"{statement.gap:f}")
     return {
@@ -198,7 +198,7 @@ def _statement_values(statement: Statement) -> dict[str, object]:
         "to_date": statement.to_date,
         "opening_minor": minor(statement.opening),
         "closing_minor": minor(statement.closing),
-        "sum_minor": minor(statement.sum),
+        "sum_minor": minor(statement.sum) or 0,
         "lines": statement.lines,
         "gap_minor": gap,
     }

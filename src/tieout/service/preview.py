@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tieout.adapters.engine.duckdb import DuckEngine
+from tieout.core.normalise import STAGED_COLUMNS
 from tieout.model.configuration import EngineConfig, SourceConfig
 from tieout.model.errors import InputError, UsageError
 from tieout.model.money import decimal_text
@@ -88,8 +89,7 @@ class Preview:
         return self._fetch(sql, values if limit is None else {**values, "limit": limit})
 
     def _fetch(self, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
-        staged = "WITH staged AS (SELECT * FROM read_parquet($path, file_row_number = true))"
-        return self._engine.fetch(DraftQuery(f"{staged} {sql}", {"path": str(self._path), **(values or {})}))
+        return _fetch(self._engine, self._path, sql, values)
 
 
 @contextmanager
@@ -117,10 +117,7 @@ def _preview(engine: DuckEngine, path: Path, staged: Staged, directory: Path) ->
     if staged.quarantined:
         quarantine, rows = write_quarantine(engine, staged, 0, directory)
         rejected = tuple(quarantine_rows(engine, [quarantine], rows))
-    derived = DraftQuery(
-        "SELECT count(*) FROM read_parquet($path) WHERE fault IS NULL AND starts_with(native_id, 'line:')",
-        {"path": str(staged.path)},
-    )
+    derived = "SELECT count(*) FROM staged WHERE fault IS NULL AND starts_with(native_id, 'line:')"
     return Preview(
         file=path.name,
         format=staged.format,
@@ -131,10 +128,18 @@ def _preview(engine: DuckEngine, path: Path, staged: Staged, directory: Path) ->
         quarantined=rejected,
         quarantined_count=staged.quarantined,
         inferred=staged.inferred,
-        derived_ids=int(str(engine.fetch(derived)[0][0])),
+        derived_ids=int(str(_fetch(engine, staged.path, derived)[0][0])),
         _engine=engine,
         _path=staged.path,
     )
+
+
+def _fetch(engine: DuckEngine, path: Path, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
+    """Rows of a query over the relation `staged`: the staged file with its row numbers, absent columns NULL."""
+    nothing = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in STAGED_COLUMNS)
+    rows = "SELECT * FROM read_parquet($path, file_row_number = true, hive_partitioning = false)"
+    staged = f"WITH staged AS (SELECT {nothing}, NULL::BIGINT AS file_row_number WHERE false UNION ALL BY NAME {rows})"
+    return engine.fetch(DraftQuery(f"{staged} {sql}", {"path": str(path), **(values or {})}))
 
 
 def _record(row: Row) -> dict[str, object]:

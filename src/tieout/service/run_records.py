@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from tieout.adapters.store.tables import proofs, runs
+from tieout.adapters.store.tables import parts, proofs, runs
 from tieout.core.matching.plan import OUTPUTS, match_plan
 from tieout.core.matching.proof import proof_lines, result_hash
 from tieout.core.replaying import reconciliation_from
@@ -81,11 +81,8 @@ def recompute(unit: Unit, connection: Connection, configuration: Configuration, 
     manifest, names = load_manifest(connection, unit.workspace, run)
     rules = load_rules(connection, unit.workspace, run)
     stored = connection.scalar(select(runs.c.result_hash).where(runs.c.workspace == unit.workspace, runs.c.run == run))
+    _require(connection, unit.workspace, run, names)
     inputs = paths_of(unit, connection, names)
-    lost = sum(len(wanted) - len(inputs[name]) for name, wanted in names.items())
-    if lost:
-        hint = "restore the database, then `tieout verify`"
-        raise IncompleteError(f"{lost} parts that run {run} read are not in the catalogue any more", hint=hint)
     opening = manifest.opening_run
     before = {} if opening is None else load_proof(connection, unit.workspace, opening)
     plan = match_plan(rules, run, opening=opening is not None)
@@ -96,3 +93,15 @@ def recompute(unit: Unit, connection: Connection, configuration: Configuration, 
         measured = engine.run(plan, inputs, {name: Path(scratch) / f"{name}.parquet" for name in OUTPUTS}).measured
     lines = proof_lines(measured["movements"], before)
     return Recomputed(manifest.reconciliation, str(stored), result_hash(measured, lines))
+
+
+def _require(connection: Connection, workspace: str, run: int, names: PartNames) -> None:
+    """Parts that the catalogue does not know any more would silently be read as nothing."""
+    wanted = {part for listed in names.values() for part in listed}
+    query = select(parts.c.part).where(parts.c.workspace == workspace, parts.c.part.in_(sorted(wanted)))
+    gone = sorted(wanted - set(connection.scalars(query)))
+    if gone:
+        hint = "restore the database, then `tieout verify`"
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        message = f"part {gone[0]}{more}, which run {run} read, is not in the catalogue any more"
+        raise IncompleteError(message, hint=hint)

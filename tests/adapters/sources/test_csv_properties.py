@@ -144,7 +144,9 @@ def _lines_in(data: bytes) -> int:
 @settings(max_examples=200, deadline=None)
 @given(broken_tables(), st.sampled_from([1 << 18, 64, 17]))
 def test_every_line_is_a_draft_a_rejection_or_part_of_one(table: Broken, block_bytes: int) -> None:
-    options = SourceOptions(settings={"delimiter": ",", "header": True, "encoding": "utf-8"}, mapping={"native_id": "id"})
+    options = SourceOptions(
+        settings={"delimiter": ",", "header": True, "encoding": "utf-8"}, mapping={"native_id": "id"}
+    )
     try:
         reading, rows = read_bytes(table.data, options, block_bytes)
     except InputError:  # the damage can make the header's column count improbable; refusing is no loss

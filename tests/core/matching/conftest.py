@@ -38,7 +38,10 @@ DRAFT_NAMES = {"id": "native_id", "key": "reference", "key2": "order_ref", "payo
 
 @dataclass(frozen=True)
 class Match:
-    """A match as people see it: its type, what of each record is used (minor units), and the fee it explains."""
+    """A match as people see it: its type, what of each record is used (minor units), and the fee it explains.
+
+    A further occurrence of a native id is written `id#occurrence`.
+    """
 
     type: str
     currency: str
@@ -47,7 +50,7 @@ class Match:
 
     def shown(self) -> dict[str, object]:
         """As cases write it."""
-        used = {name: decimal_text(minor, self.currency) for _, name, minor in self.used}
+        used = {name.split("#")[0]: decimal_text(minor, self.currency) for _, name, minor in self.used}
         shown: dict[str, object] = {"type": self.type, "used": used}
         return shown | ({"fee": decimal_text(self.fee, self.currency)} if self.fee else {})
 
@@ -165,15 +168,16 @@ class World:
         types: dict[tuple[int, int], set[str]] = defaultdict(set)
         fees: dict[tuple[int, int], int] = defaultdict(int)
         currencies: dict[tuple[int, int], str] = {}
-        pairs = "run, match_id, currency, left_side, left_native_id, left_minor, right_side, right_native_id, "
+        pairs = f"""run, match_id, currency, left_side, {_name("left_")}, left_minor, right_side, {_name("right_")},
+            right_minor, fee_minor"""
         for run, number, unit, side, name, left, other, other_name, right, fee in self.rows(
-            self.earlier["pairs"], pairs + "right_minor, fee_minor"
+            self.earlier["pairs"], pairs
         ):
             used[(run, number)] += [(side, name, left), (other, other_name, right)]
             types[(run, number)].add("exact")
             fees[(run, number)] += fee
             currencies[(run, number)] = unit
-        columns = "run, match_id, currency, side, native_id, allocated_minor, residual, type"
+        columns = f"run, match_id, currency, side, {_name()}, allocated_minor, residual, type"
         for run, number, unit, side, name, minor, residual, kind in self.rows(self.earlier["allocations"], columns):
             types[(run, number)].add(kind)
             currencies[(run, number)] = unit
@@ -195,6 +199,11 @@ class World:
         found = [dict(zip(names, row, strict=True)) for row in self.rows(self.earlier["open_items"], ", ".join(names))]
         kept = [item for item in found if (item["side"], item["id_hash"], item["run"]) not in closed]
         return sorted(kept, key=lambda item: (item["side"], item["native_id"], item["occurrence"]))
+
+
+def _name(prefix: str = "") -> str:
+    """A record's name in SQL."""
+    return f"concat({prefix}native_id, CASE WHEN {prefix}occurrence > 0 THEN concat('#', {prefix}occurrence) END)"
 
 
 def configure(sides: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any]], **more: Any) -> ReconciliationConfig:

@@ -147,13 +147,11 @@ class DuckEngine:
         self._connection.execute(f"SET VARIABLE {identifier('files_' + name)} = $1", [exact])
 
     def _bind(self, name: str, columns: Columns, paths: Sequence[Path]) -> None:
-        """A view of the given name over some Parquet files, or an empty one of the same columns."""
+        """A view of some columns over Parquet files; a column that a file does not have is NULL there."""
+        select = f"SELECT {', '.join(f'NULL::{kind} AS {identifier(column)}' for column, kind in columns)} WHERE false"
         if paths:
             self._files(name, paths)
-            select = _read_sql(name)
-        else:
-            nothing = ", ".join(f"NULL::{kind} AS {identifier(column)}" for column, kind in columns)
-            select = f"SELECT {nothing} WHERE false"
+            select += f" UNION ALL BY NAME {_read_sql(name)}"
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {select}")
 
     def _forget(self, plan: Plan) -> None:
@@ -167,7 +165,7 @@ class DuckEngine:
 
 def _read_sql(name: str) -> str:
     """A SELECT of the files named for a view. A directory called `currency=USD` is no column of its files."""
-    return f"SELECT * FROM read_parquet(getvariable('files_{name}'), hive_partitioning = false)"
+    return f"SELECT * FROM read_parquet(getvariable('files_{name}'), hive_partitioning = false, union_by_name = true)"
 
 
 def _first_line(error: Exception) -> str:

@@ -16,10 +16,14 @@ HEAD_BYTES = 65_536
 LEAST_SCORE = 10
 
 BUILT_IN = {
+    "bai2": "tieout.adapters.sources.bai2",
     "camt": "tieout.adapters.sources.camt",
     "csv": "tieout.adapters.sources.csv",
     "json": "tieout.adapters.sources.json_rows",
+    "mt940": "tieout.adapters.sources.mt940",
+    "ofx": "tieout.adapters.sources.ofx",
     "parquet": "tieout.adapters.sources.parquet",
+    "qif": "tieout.adapters.sources.qif",
     "stripe": "tieout.adapters.sources.stripe",
 }
 """Format name to module; each module offers a `SOURCE`."""

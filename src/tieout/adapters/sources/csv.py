@@ -44,7 +44,7 @@ class CsvSource:
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         if not is_named and (b"\0" in head or start[:1] in (b"<", b"{", b"[", b":") or not start):
             return 0
-        if b"\0" in head[:4] or start.startswith(b"<?xml"):
+        if b"\0" in head[:4] or start.startswith(b"<"):
             return 0
         if is_named:
             return 50

@@ -22,6 +22,8 @@ SAMPLE_ROWS = 2_000
 DIALECT_ROWS = 200
 DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_SEPARATOR_LINE = re.compile(rb'"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
+"""A first line by which spreadsheets are told the delimiter; it is skipped as any line before the table."""
 _VALUE = re.compile(
     r"[-+(]?\s*[$€£¥]?\s*[-+]?[0-9][0-9.,'\s]*[$€£¥]?\)?"
     r"|[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}.*"
@@ -65,7 +67,11 @@ def read_dialect(path: Path, settings: Mapping[str, object], file: str) -> Diale
     quote = _character(settings, "quote", file, default='"', empty=True)
     skip_lines = _skip_lines(settings, file)
     delimiter = _character(settings, "delimiter", file, default="", empty=True)
-    if not delimiter:
+    if not delimiter and (said := _SEPARATOR_LINE.match(head)):
+        delimiter = said[1].decode("ascii")
+        inferred["delimiter"] = f"{_NAMES[delimiter]}, from the line sep="
+        skip_lines = max(skip_lines, 1)
+    elif not delimiter:
         delimiter = _best_delimiter(head, quote, skip_lines, is_whole)
         inferred["delimiter"] = _NAMES[delimiter]
     rows = _rows(head, grammar(delimiter, quote), SAMPLE_ROWS, is_whole)
@@ -226,7 +232,7 @@ def _probes(path: Path, dialect: Grammar, width: int) -> list[tuple[str, ...]]:
         for start in (middle, max(size - PROBE_BYTES, middle + PROBE_BYTES)):
             opened.seek(start)
             lines = LINE_END.split(opened.read(PROBE_BYTES))[1:-1]
-            for line in lines[: SAMPLE_ROWS // 4]:
+            for line in lines[:: max(len(lines) * 4 // SAMPLE_ROWS, 1)]:
                 match = dialect.record.match(line)
                 fields = dialect.fields(line) if match is not None and match.end() == len(line) else []
                 if len(fields) == width:

@@ -158,12 +158,12 @@ def _utf8_lines(path: Path) -> tuple[int, int]:
     for block in _line_blocks(path):
         if block.isascii():
             continue
-        if _is_utf8(block):
+        if _decodes(block, "utf-8"):
             good += 1
             continue
         for line in block.splitlines():
             if not line.isascii():
-                valid = _is_utf8(line)
+                valid = _decodes(line, "utf-8")
                 good, bad = good + valid, bad + (not valid)
     return good, bad
 
@@ -178,19 +178,12 @@ def _non_ascii_lines(path: Path, limit: int = 2_000) -> list[bytes]:
     return found[:limit]
 
 
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _legacy(lines: list[bytes]) -> Encoding:
     """Shift-JIS (cp932) or a Western single-byte encoding, from lines that are not UTF-8.
 
-    Nearly any bytes decode as cp932. What tells Japanese text from "Überweisung" is that most of its characters
-    are pairs of two high bytes whose first lies in 0x81-0x9F, a range that Western text hardly uses, in pairs never.
+    Nearly any bytes decode as cp932. What tells Japanese text from "Überweisung" is that most of its characters are
+    pairs whose first byte lies in 0x81-0x9F, a range that Western text hardly uses: kana and punctuation (0x81-0x83),
+    or kanji with a high second byte, where a Western curly quote is followed by a letter.
     """
     text = b"\n".join(lines)
     pairs = others = 0
@@ -199,14 +192,22 @@ def _legacy(lines: list[bytes]) -> Encoding:
             if ord(character) < 0x80 or 0xFF61 <= ord(character) <= 0xFF9F:
                 continue
             data = character.encode("cp932")
-            typical = len(data) == 2 and 0x81 <= data[0] <= 0x9F and data[1] >= 0x80
-            pairs, others = pairs + typical, others + (not typical)
+            is_kana = len(data) == 2 and 0x81 <= data[0] <= 0x83
+            is_typical = is_kana or (len(data) == 2 and data[0] <= 0x9F and data[1] >= 0x80)
+            pairs, others = pairs + is_typical, others + (not is_typical)
     except (UnicodeDecodeError, UnicodeEncodeError):
         pairs = 0
-    if pairs > others:
+    is_western = _decodes(text, "cp1252")
+    if pairs > (others if is_western else 0):
         return Encoding("cp932", "not UTF-8; Japanese character pairs")
+    if is_western:
+        return Encoding("cp1252", "not UTF-8; Western single bytes")
+    return Encoding("latin-1", "not UTF-8, and not Windows-1252 either")
+
+
+def _decodes(data: bytes, codec: str) -> bool:
     try:
-        text.decode("cp1252")
+        data.decode(codec)
     except UnicodeDecodeError:
-        return Encoding("latin-1", "not UTF-8, and not Windows-1252 either")
-    return Encoding("cp1252", "not UTF-8; Western single bytes")
+        return False
+    return True

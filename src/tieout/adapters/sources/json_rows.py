@@ -135,12 +135,13 @@ def _is_lines(first: str, suffix: str) -> bool:
         return True
     if not lines[0].lstrip().startswith("{"):
         return False
-    if len(lines) > 1:
-        return lines[1].lstrip().startswith("{") and lines[0].rstrip().endswith("}")
     try:
         value = parse_value(lines[0])
     except JsonFault:
-        return False
+        # A broken first row, or the opening of one document over many lines.
+        return len(lines) > 1 and lines[0].rstrip().endswith("}") and lines[1].lstrip().startswith("{")
+    if len(lines) > 1:
+        return True
     return not (isinstance(value, dict) and any(isinstance(item, list) for item in value.values()))
 
 

@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tieout.adapters.sources.mt940_fields import amount_of
+
 LINE_CHARACTERS = 65
 SUBFIELD_CHARACTERS = 27
 DESCRIPTION_CHARACTERS = 1_000
 """A longer text is cut in the description and kept whole, as long as it was held, in the attributes."""
 
-TEXT_CODES = ("SVWZ", "REMI")
+TEXT_CODES = ("SVWZ", "REMI", "PY")
 ATTRIBUTE_OF_CODE = {
     "EREF": "end_to_end_id",
     "KREF": "customer_reference",
@@ -42,6 +44,7 @@ ATTRIBUTE_OF_CODE = {
     "ADDR": "counterparty_address",
     "PURP": "purpose_code",
     "TRTP": "booking_text",
+    "PT": "booking_text",
     "TRCD": "bank_transaction_code",
     "OCMT": "original_amount",
     "OAMT": "original_amount",
@@ -51,21 +54,25 @@ ATTRIBUTE_OF_CODE = {
 }
 """Code to attribute; the texts of TEXT_CODES are the description instead."""
 
-OTHER_CODES = ("ORDP", "BENM", "CNTP", "ISDT", "IACC", "PHON", "PT", "PY", "INIT", "SVCL", "ID")
+PLUS_CODES = ("EREF", "KREF", "MREF", "BREF", "RREF", "CRED", "DEBT", "COAM", "OAMT", "ABWA", "ABWE", "IBAN", "BIC",
+              "PURP", "SVWZ")  # fmt: skip
+"""Codes that German banks write with a plus sign; all codes occur between slashes."""
+
+OTHER_CODES = ("ORDP", "BENM", "CNTP", "ISDT", "IACC", "PHON", "INIT", "SVCL", "ID")
+"""Codes between slashes that are kept under their own names, or (CNTP) hold several fields."""
+
 AMOUNT_ATTRIBUTES = ("original_amount", "compensation_amount", "charges")
-STRUCTURED_ATTRIBUTES = {"00": "booking_text", "10": "primanota", "30": "counterparty_bank", "34": "return_reason"}
+STRUCTURED_ATTRIBUTES = {"00": "booking_text", "10": "primanota", "30": "counterparty_bank", "34": "text_key_extension"}
 NATIONAL_ATTRIBUTES = {"17": "booking_text", "18": "primanota", "33": "counterparty_bank", "34": "counterparty_account"}
 PURPOSE_SUBFIELDS = (*(f"{number}" for number in range(20, 30)), "60", "61", "62", "63")
 NATIONAL_PURPOSES = tuple(f"{number:02d}" for number in range(1, 15))
 
-_CODES = "|".join((*TEXT_CODES, *ATTRIBUTE_OF_CODE, *OTHER_CODES))
-_PLUS_CODE = re.compile(rf"(?:^|(?<=\s))({_CODES})\+", re.IGNORECASE | re.ASCII)
-_SLASH_CODE = re.compile(rf"/({_CODES})/", re.IGNORECASE | re.ASCII)
-_STRUCTURED = re.compile(r"\s*([0-9]{3})?([?<>~^|@#])(?=00|10|[236][0-9])")
-_AMOUNT = re.compile(r"([A-Z]{3}) ?([0-9]+,?[0-9]*|,[0-9]+)", re.ASCII)
+_SLASH_CODES = "|".join((*TEXT_CODES, *ATTRIBUTE_OF_CODE, *OTHER_CODES))
+_PLUS_CODE = re.compile(rf"(?:^|(?<=\s))({'|'.join(PLUS_CODES)})\+", re.IGNORECASE | re.ASCII)
+_SLASH_CODE = re.compile(rf"/({_SLASH_CODES})/", re.IGNORECASE | re.ASCII)
+_STRUCTURED = re.compile(r"\s*([0-9]{3})?([?<>~^|])(?=00|10|[236][0-9])")
+_AMOUNT = re.compile(r"([A-Z]{3}) ?([0-9,]+)", re.ASCII)
 _PLACEHOLDERS = ("NONREF", "NOREF", "NOTPROVIDED", "KREF+", "EREF+", "KREF", "EREF", "N")
-_RETURN_TYPES = ("109", "108", "159", "184", "185")
-"""Transaction types whose subfield 34 is the reason of a return; with others it is a text key extension."""
 
 
 @dataclass(slots=True)
@@ -131,11 +138,8 @@ def _read_structured(text: str, type_code: str | None, separator: str) -> Inform
     subfields = list(zip(pieces[1::2], pieces[2::2], strict=True))
     attributes = {"gvc_code": type_code or ""}
     for number, content in subfields:
-        name = STRUCTURED_ATTRIBUTES.get(number)
-        if name == "return_reason" and type_code not in _RETURN_TYPES:
-            name = "text_key_extension"
-        if name:
-            attributes.setdefault(name, _plain(content))
+        if number in STRUCTURED_ATTRIBUTES:
+            attributes.setdefault(STRUCTURED_ATTRIBUTES[number], _plain(content))
     accounts = dict(reversed(subfields))
     attributes["counterparty_account"] = _plain(accounts.get("38") or accounts.get("31") or "")
     attributes["counterparty"] = _party([content for number, content in subfields if number in ("32", "33")])
@@ -206,12 +210,12 @@ def _add_code(code: str, content: str, attributes: dict[str, str], texts: list[s
     if code in TEXT_CODES:
         _add_remittance(content, attributes, texts)
     elif code == "CNTP":
-        for name, part in zip(("counterparty_account", "counterparty_bank", "counterparty"), content.split("/")):
-            _keep(name, part, attributes)
-    elif code in ("PT", "PY", "ID"):
-        texts.append(content)
-    elif code in ATTRIBUTE_OF_CODE:
-        _keep(ATTRIBUTE_OF_CODE[code], content, attributes)
+        account, bank, party = (*content.split("/", 3), "", "", "")[:3]
+        _keep("counterparty_account", account, attributes)
+        _keep("counterparty_bank", bank, attributes)
+        _keep("counterparty", party, attributes)
+    else:
+        _keep(ATTRIBUTE_OF_CODE.get(code, code.lower()), content, attributes)
 
 
 def _add_remittance(content: str, attributes: dict[str, str], texts: list[str]) -> None:
@@ -219,13 +223,15 @@ def _add_remittance(content: str, attributes: dict[str, str], texts: list[str]) 
     kind, _, rest = content.partition("/")
     if kind == "STRD":
         _keep("creditor_reference", rest.rpartition("/")[2], attributes)
-    texts.append(rest.lstrip("/") if kind in ("USTD", "STRD") else content)
+    else:
+        texts.append(rest.lstrip("/") if kind == "USTD" else content)
 
 
 def _keep(name: str, content: str, attributes: dict[str, str]) -> None:
     text = _plain(content)
-    if name in AMOUNT_ATTRIBUTES and (match := _AMOUNT.match(text)):
-        text = f"{match[2].replace(',', '.').rstrip('.')} {match[1]}"
+    if name in AMOUNT_ATTRIBUTES and (match := _AMOUNT.fullmatch(text)):
+        amount = amount_of(match[2])
+        text = text if amount is None else f"{amount:f} {match[1]}"
     if text and not attributes.get(name):
         attributes[name] = text
 
@@ -233,6 +239,9 @@ def _keep(name: str, content: str, attributes: dict[str, str]) -> None:
 def _finished(attributes: dict[str, str], description: str, counterparty: str | None, whole: str) -> Information:
     """Empty texts and placeholders left out, a long description cut and kept in the attributes."""
     kept = {name: text for name, text in attributes.items() if text}
+    for name in ("counterparty_account", "counterparty_bank"):
+        if name in kept:
+            kept[name] = "".join(kept[name].split())
     for name in ("end_to_end_id", "customer_reference", "mandate_id", "creditor_reference"):
         if name in kept and provided(kept[name]) is None:
             del kept[name]

@@ -100,6 +100,10 @@ def _check(table: Table, options: SourceOptions, declared: DeclaredMapping) -> N
         if settings.get(key) not in (None, *allowed):
             hint = f"one of: {' '.join(allowed)}"
             raise InputError(f"unknown {key}", hint=hint, place=Place(table.file, field=f"settings.{key}"))
+    if not isinstance(settings.get("thousands", ""), str):
+        hint = 'for example thousands: "\'"'
+        place = Place(table.file, field="settings.thousands")
+        raise InputError("thousands is a text of the marks that group digits", hint=hint, place=place)
     try:
         ZoneInfo(options.zone)
     except (KeyError, ValueError, OSError):
@@ -210,7 +214,8 @@ class _Writer:
         columns = [self._column(column) for column in origin.columns]
         text = sql.joined(columns) if name in JOINED_COLUMNS else sql.first_filled(columns)
         if origin.pattern is not None:
-            text = sql.extracted(self._stage(text), origin.pattern, self.bindings, keep=name in _KEEP_UNMATCHED)
+            keep = origin.is_declared and name in _KEEP_UNMATCHED
+            text = sql.extracted(self._stage(text), origin.pattern, self.bindings, keep=keep)
         if origin.words:
             text = sql.mapped(self._stage(text), dict(origin.words), self.bindings)
         if origin.value is not None:
@@ -259,13 +264,10 @@ class _Writer:
         settings = self.options.settings
         form = amount_form(cells, self.hints) or AmountForm(decimal=None)
         decimal = origin.decimal or settings.get("decimal") or form.decimal
-        # Codes beside amounts are only read past where they are what the currency comes from.
-        codes = form.codes if self.options.currency is None or set(form.codes) <= {self.options.currency} else ()
-        symbols = form.symbols if len(form.symbols) == 1 else ()
-        expected = AmountForm(str(decimal) if decimal else None, symbols, codes)
+        expected = AmountForm(str(decimal) if decimal else None)
         thousands = settings.get("thousands")
         marks = None if thousands is None else str(thousands)
-        return sql.amount_text(text, expected, self.bindings, marks)
+        return sql.amount_text(text, expected, self.bindings, currency=currency, thousands=marks)
 
     def _date(self, name: str, origin: Origin) -> str:
         if not origin.columns:

@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from tieout.adapters.sources.tabular_forms import GROUP_MARKS, AmountForm, DateForm
+from tieout.adapters.sources.tabular_forms import CURRENCY_SYMBOLS, GROUP_MARKS, AmountForm, DateForm
 from tieout.model.money import EXPONENTS
 
 PLAIN_NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?"
@@ -23,6 +23,7 @@ _BLANK_BEFORE_OFFSET = " ([+-][0-9:]+)$"
 _FIRST_GROUP = r"\1"
 _NEGATIVE = r"[-−(]|[Dd][Rr]\s*$"
 _BLANK = r"[\s\x{a0}\x{202f}]*"
+_MARK = "(?:[$€£¥₹]|[A-Z]{3})?"
 _EARLIEST = "TIMESTAMP '0999-01-01 00:00:00'"
 
 
@@ -82,12 +83,15 @@ def negated(amount: str) -> str:
     )
 
 
-def amount_text(text: str, form: AmountForm, bindings: Bindings, thousands: str | None = None) -> str:
+def amount_text(
+    text: str, form: AmountForm, bindings: Bindings, *, currency: str | None = None, thousands: str | None = None
+) -> str:
     """Amounts as plain decimals with a point.
 
     Three tiers, the common one first, as a CASE branch is evaluated only for rows that no earlier one took: plain
     digits in the expected form; decorated ones (currency mark, parentheses or trailing minus for negatives, CR or
-    DR, thousands marks); anything else unchanged. Only ASCII digits count, no exponents, no underscores.
+    DR, thousands marks); anything else unchanged. Only ASCII digits count, no exponents, no underscores. A mark or
+    code of another currency than the row's makes the text unreadable.
     """
     if form.decimal is None and thousands is None:
         decimal, marks = ".", ""
@@ -95,7 +99,6 @@ def amount_text(text: str, form: AmountForm, bindings: Bindings, thousands: str 
         decimal = form.decimal or "."
         marks = thousands if thousands is not None else ("," if decimal == "." else ".") + GROUP_MARKS
     number = _number_pattern(decimal, marks)
-    decorated = _decorated_pattern(number, form)
     digits = f"regexp_extract({text}, {bindings.bind(number)}, 0)"
     cleaned = _cleaned(digits, decimal, marks, bindings)
     leading = f"CASE WHEN starts_with({cleaned}, '.') THEN '0' ELSE '' END"
@@ -107,7 +110,10 @@ def amount_text(text: str, form: AmountForm, bindings: Bindings, thousands: str 
         simple = r"[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?"
         simple = simple if "." in marks else r"[+-]?[0-9]+(?:,[0-9]+)?"
         fast = f"WHEN regexp_full_match({text}, '{simple}') THEN replace(replace({text}, '.', ''), ',', '.')"
-    return f"CASE {fast} WHEN regexp_full_match({text}, {bindings.bind(decorated)}) THEN {slow} ELSE {text} END"
+    decorated = f"regexp_full_match({text}, {bindings.bind(_decorated_pattern(number))})"
+    if currency is not None:
+        decorated += f" AND {_fits_currency(text, currency, bindings)}"
+    return f"CASE {fast} WHEN {decorated} THEN {slow} ELSE {text} END"
 
 
 def credit_less_debit(credit: str, debit: str, *, debit_is_signed: bool) -> str:
@@ -229,9 +235,14 @@ def _parsed(text: str, formats: tuple[str, ...], bindings: Bindings) -> str:
         return "CAST(NULL AS TIMESTAMP)"
     listed = ", ".join(bindings.bind(name) for name in formats)
     parsed = f"try_strptime({text}, [{listed}])"
+    # strptime is lenient with digits: "2026034" passes for %Y%m%d, and "9.9.9" for the year 2009 under %y.
+    doubtful = []
     if any("%Y%m%d" in name for name in formats):
-        # Without separators strptime takes "2019023" too.
-        return f"CASE WHEN NOT regexp_full_match({text}, '[0-9]{{4,7}}') THEN {parsed} END"
+        doubtful.append("[0-9]{4,7}")
+    if any(name.partition(":")[0].removesuffix(" %H").removesuffix("T%H").endswith("%y") for name in formats):
+        doubtful.append("[^:]*[-./ ][0-9](?:[ T,]+[0-9]{1,2}:.*)?")
+    if doubtful:
+        return f"CASE WHEN NOT regexp_full_match({text}, {bindings.bind('|'.join(doubtful))}) THEN {parsed} END"
     return parsed
 
 
@@ -245,13 +256,21 @@ def _number_pattern(decimal: str, marks: str) -> str:
     return f"(?:{grouped}[0-9]+)(?:{part}[0-9]+)?|{part}[0-9]+"
 
 
-def _decorated_pattern(number: str, form: AmountForm) -> str:
-    allowed = [re.escape(symbol) for symbol in form.symbols] + list(form.codes)
-    mark = f"(?:{'|'.join(allowed)})?" if allowed else ""
-    core = f"{mark}{_BLANK}(?:{number}){_BLANK}{mark}"
-    signed = f"(?:[-+−]{_BLANK}{core}|{mark}{_BLANK}[-+−]{_BLANK}(?:{number}))"
+def _decorated_pattern(number: str) -> str:
+    core = f"{_MARK}{_BLANK}(?:{number}){_BLANK}{_MARK}"
+    signed = f"(?:[-+−]{_BLANK}{core}|{_MARK}{_BLANK}[-+−]{_BLANK}(?:{number}))"
     after = f"{_BLANK}(?:[-−]|[CcDd][Rr])?"
-    return rf"{_BLANK}(?:\({core}\)|{signed}|{core}{after}){_BLANK}"
+    return rf"{_BLANK}(?:\({_BLANK}{core}{_BLANK}\)|{signed}|{core}{after}){_BLANK}"
+
+
+def _fits_currency(text: str, currency: str, bindings: Bindings) -> str:
+    """Whether the mark or code beside an amount can be the row's currency; true where the row has none."""
+    code = f"nullif(regexp_extract({text}, '([A-Z]{{3}})', 1), '')"
+    cases = [f"WHEN {code} IS NOT NULL THEN {code} = {currency}"]
+    for symbol, codes in CURRENCY_SYMBOLS.items():
+        listed = ", ".join(f"'{one}'" for one in codes)
+        cases.append(f"WHEN contains({text}, {bindings.bind(symbol)}) THEN {currency} IN ({listed})")
+    return f"coalesce(CASE {' '.join(cases)} ELSE true END, true)"
 
 
 def _cleaned(digits: str, decimal: str, marks: str, bindings: Bindings) -> str:

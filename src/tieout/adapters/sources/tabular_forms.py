@@ -16,6 +16,19 @@ from itertools import pairwise
 GROUP_MARKS = " '’\u00a0\u202f"
 """Marks that group thousands whatever the decimal mark is: space, apostrophes, no-break spaces."""
 
+CURRENCY_SYMBOLS = {
+    "€": ("EUR",),
+    "£": ("GBP", "GIP", "FKP", "SHP", "EGP", "LBP", "SYP", "SDG", "SSP"),
+    "¥": ("JPY", "CNY"),
+    "₹": ("INR",),
+    "$": (
+        "USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "BRL", "CLP", "COP", "ARS", "UYU", "DOP", "TWD", "BSD", "BBD",
+        "BZD", "BMD", "BND", "FJD", "GYD", "JMD", "KYD", "LRD", "NAD", "SBD", "SRD", "TTD", "XCD", "XCG", "CVE", "NIO",
+        "BOB", "PAB", "TOP", "MOP", "WST",
+    ),
+}  # fmt: skip
+"""Marks beside amounts and the currencies they may stand for."""
+
 _DATE = re.compile(
     r"(?P<a>[0-9]{1,4})(?P<s>[-./])(?P<b>[0-9]{1,2})(?P=s)(?P<c>[0-9]{4}|[0-9]{1,2})"
     r"|(?P<compact>[0-9]{8})"
@@ -101,10 +114,9 @@ def date_form(cells: Sequence[str], hints: Hints) -> DateForm | None:
         has_clock = has_clock or not _is_midnight(clock)
     if not formats and not times:
         return None
-    everything = formats + times
     return DateForm(
-        formats=tuple(name for name, _ in everything.most_common(8)),
-        times=tuple(name for name, _ in times.most_common(8)),
+        formats=_short_years_first(formats + times),
+        times=_short_years_first(times),
         has_offset=any(offset for _, _, offset in parsed),
         is_day=all(_CANONICAL_DAY.fullmatch(cell.strip()) for cell in cells),
         is_instant=all(_CANONICAL_INSTANT.fullmatch(cell.strip()) for cell in cells),
@@ -142,6 +154,12 @@ def amount_form(cells: Sequence[str], hints: Hints) -> AmountForm | None:
         signs=frozenset("-" if re.search(r"[-−(]|dr$", match.group(), re.I) else "+" for match in matches),
         note=why,
     )
+
+
+def _short_years_first(formats: Counter[str]) -> tuple[str, ...]:
+    """The commonest formats; %y before %Y, as strptime takes "26" for the year 26 but never "2026" for %y."""
+    common = [name for name, _ in formats.most_common(8)]
+    return tuple(sorted(common, key=lambda name: "%y" not in name))
 
 
 def _split_date(cell: str) -> tuple[re.Match[str], re.Match[str] | None, bool] | None:

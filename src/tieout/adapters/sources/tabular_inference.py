@@ -79,6 +79,7 @@ class _Search:
         self.hints = hints
         self.file = file
         self.found = Inference()
+        self.has_no_names = all(re.fullmatch("column_[0-9]+", column.name) for column in columns)
         used = [column for origin in declared.origins.values() for column in origin.all_columns]
         self.used = {column.name for column in used}
 
@@ -97,7 +98,17 @@ class _Search:
         if kind is None and "kind" not in self.declared.origins:
             self.found.kind, why = self._kind()
             self.found.said["kind"] = f"{self.found.kind}: {why}"
+        self._say_if_all_positive(kind or self.found.kind)
         return self.found
+
+    def _say_if_all_positive(self, kind: str | None) -> None:
+        """A statement without any minus may well list payments made: the reader cannot know, so it says so."""
+        origin = self.found.origins.get("amount")
+        if kind != "bank_line" or origin is None or origin.sign is not None or not origin.columns:
+            return
+        form = amount_form(origin.columns[0].filled, self.hints)
+        if form is not None and "-" not in form.signs:
+            self.found.said["amount"] += "; none is negative: if money went out, declare negate: true"
 
     def _is_open(self, name: str) -> bool:
         is_taken = name in self.declared.origins or name in self.declared.empty
@@ -117,8 +128,7 @@ class _Search:
         named = self._free("date") + self._free("value_date")
         column = next((one for one in named if date_form(one.filled, self.hints)), None)
         if column is None and not _has_dates(self.declared):
-            unnamed = [one for one in self.columns if one.name not in self.used and not roles_of(one.name)]
-            column = next((one for one in unnamed if date_form(one.filled, self.hints)), None)
+            column = self._sole([one for one in self._unnamed() if date_form(one.filled, self.hints)])
         form = date_form(column.filled, self.hints) if column is not None else None
         if column is None or form is None:
             return
@@ -177,19 +187,25 @@ class _Search:
         return None
 
     def _numeric_by_content(self) -> TableColumn | None:
-        """The first unnamed column of decimals, else of numbers that are no dates."""
-        free = [one for one in self.columns if one.name not in self.used and not roles_of(one.name)]
-        free = [one for one in free if one.type == "text" and amount_form(one.filled, self.hints)]
+        """A column of decimals under an unknown header, or of whole numbers where there are no headers at all."""
+        free = [one for one in self._unnamed() if one.type == "text" and amount_form(one.filled, self.hints)]
         free = [one for one in free if not date_form(one.filled, self.hints)]
         decimals = [one for one in free if any(re.search(r"[0-9][.,][0-9]{2}\b", cell) for cell in one.filled)]
-        return next(iter(decimals + free), None)
+        return self._sole(decimals or (free if self.has_no_names else []))
+
+    def _unnamed(self) -> list[TableColumn]:
+        """Columns that are not used yet and whose header says nothing."""
+        return [one for one in self.columns if one.name not in self.used and not roles_of(one.name)]
+
+    def _sole(self, found: list[TableColumn]) -> TableColumn | None:
+        """The first of some columns where there are no headers; where there are, only if there is no other."""
+        return found[0] if found and (self.has_no_names or len(found) == 1) else None
 
     def _sign(self, amount: TableColumn) -> TableColumn | None:
         form = amount_form(amount.filled, self.hints)
         if form is None or "-" in form.signs:
             return None
-        others = [one for one in self.columns if one.name not in self.used and not roles_of(one.name)]
-        for column in self._free("sign") + others:
+        for column in self._free("sign") + self._unnamed():
             words = Counter(cell.strip().lower() for cell in column.filled)
             known = sum(count for word, count in words.items() if word in DEBIT_WORDS | CREDIT_WORDS)
             if column is amount or not known or known * 2 < words.total():
@@ -227,7 +243,7 @@ class _Search:
             code = named.pop()
             self._take("currency", Origin(value=code), f"{code}, from the amount's header")
         elif codes and len(amounts) == 1:
-            origin = Origin(columns=tuple(amounts), pattern=r"\b([A-Z]{3})\b")
+            origin = Origin(columns=tuple(amounts), pattern="([A-Z]{3})")
             self._take("currency", origin, f"written beside the amount in {amounts[0].name!r}")
         elif symbols == {"€"}:
             self._take("currency", Origin(value="EUR"), "EUR, as amounts carry €")
@@ -244,8 +260,7 @@ class _Search:
     def _native_id(self) -> None:
         if not self._is_open("native_id"):
             return
-        unnamed = [one for one in self.columns if one.name not in self.used and not roles_of(one.name)]
-        opaque = [one for one in unnamed if one.cells and all(_OPAQUE_ID.fullmatch(cell) for cell in one.cells)]
+        opaque = [one for one in self._unnamed() if one.cells and all(_OPAQUE_ID.fullmatch(cell) for cell in one.cells)]
         for column in self._free("native_id") + opaque:
             if _is_unique(column) and not (fold(column.name) == "row" and column.cells[0].isdigit()):
                 self._take("native_id", Origin(columns=(column,)), f"column {column.name!r}, unique in the sample")
@@ -279,7 +294,7 @@ class _Search:
         """Where no header names the description: the unnamed column with the longest words."""
         if not self._is_open("description"):
             return
-        unnamed = [one for one in self.columns if one.name not in self.used and not roles_of(one.name)]
+        unnamed = self._unnamed()
         lengths = {one.name: sum(sum(map(str.isalpha, cell)) for cell in one.cells) for one in unnamed}
         column = max(unnamed, key=lambda one: lengths[one.name], default=None)
         if column is not None and lengths[column.name] >= 8 * len(column.cells):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import NoReturn
 
 from tieout.model.errors import InputError, Place
 from tieout.model.record import DRAFT_COLUMNS
@@ -193,7 +194,6 @@ def _words(value: object, columns: Columns, field: str) -> tuple[tuple[str, str]
         return ()
     if not isinstance(value, Mapping):
         _refuse("map takes pairs of text", "map: {Paid: paid}", columns, field)
-        return ()
     return tuple((str(word), str(to)) for word, to in value.items())
 
 
@@ -212,5 +212,5 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"use one of: {', '.join(known)}"
 
 
-def _refuse(message: str, hint: str, columns: Columns, field: str) -> None:
+def _refuse(message: str, hint: str, columns: Columns, field: str) -> NoReturn:
     raise InputError(message, hint=hint, place=Place(columns.file, field=field))

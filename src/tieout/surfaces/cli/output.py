@@ -22,6 +22,9 @@ from tieout.surfaces.cli.failures import clean, say
 
 _BREAKS = re.compile(r"\s*[\t\n\r\v\f\x85\u2028\u2029]\s*")
 
+_OPTIONS = orjson.OPT_NON_STR_KEYS
+"""Words such as codes and severities are keys, too; orjson asks to be told."""
+
 PIPED_WIDTH = 100
 """Columns where nobody's terminal tells its own."""
 
@@ -58,13 +61,13 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 def write_json(document: Mapping[str, object]) -> None:
     """The one JSON document of a command, on stdout."""
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=_plain).decode() + "\n")
+    sys.stdout.write(orjson.dumps(document, option=_OPTIONS | orjson.OPT_INDENT_2, default=_plain).decode() + "\n")
     sys.stdout.flush()
 
 
 def encode(value: object) -> str:
     """One value as JSON on one line."""
-    return orjson.dumps(value, default=_plain).decode()
+    return orjson.dumps(value, option=_OPTIONS, default=_plain).decode()
 
 
 def _plain(value: object) -> object:

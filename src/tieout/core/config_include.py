@@ -89,16 +89,19 @@ class _Reader:
     def _included(self, name: str, place: Place, folder: PurePosixPath, depth: int) -> MapNode | None:
         fault = _name_fault(name)
         if fault:
-            return self._lost(f"{quoted(name)} {fault}", place, "name a file below this one's folder")
+            self._lost(f"{quoted(name)} {fault}", place, "name a file below this one's folder")
+            return None
         path = folder / name
         earlier = self.seen.get(str(path))
         if earlier is not None:
-            return self._lost(f"{quoted(name)} is already part of this configuration", place, "remove this line")
+            self._lost(f"{quoted(name)} is already part of this configuration", place, "remove this line")
+            return None
         if depth > MAX_INCLUDE_DEPTH or len(self.seen) > MAX_INCLUDED_FILES:
             message = f"includes nest deeper than {MAX_INCLUDE_DEPTH}"
             if depth <= MAX_INCLUDE_DEPTH:
                 message = f"there are more than {MAX_INCLUDED_FILES} included files"
-            return self._lost(message, place, "include from the main file")
+            self._lost(message, place, "include from the main file")
+            return None
         self.seen[str(path)] = place
         text = self._text(str(path), place)
         return None if text is None else self.read(text, f"{self.folder}{path}", path.parent, depth)

@@ -15,6 +15,7 @@ from tieout.core.matching.columns import (
     CLOSED_ITEM_COLUMNS,
     OPEN_ITEM_COLUMNS,
     PAIR_COLUMNS,
+    PAIRS_SQL,
     REVOKED_COLUMNS,
 )
 from tieout.core.versions import QUARANTINE_COLUMNS
@@ -210,10 +211,10 @@ def matches_plan(file_format: str, decided: Mapping[str, list[object]], target: 
     nothing = ", ".join(["NULL"] * 5)
     ends = [
         f"""SELECT {share}, 'exact', {end}_side, {end}_source, {end}_kind, {end}_native_id, {end}_occurrence,
-            {end}_effective_date, {end}_minor, NULL FROM pairs"""
+            {end}_effective_date, {end}_minor, NULL FROM {PAIRS_SQL}"""
         for end in ("left", "right")
     ]
-    fees = f"SELECT {share}, 'exact', left_side, {nothing}, -fee_minor, 'fee' FROM pairs WHERE fee_minor <> 0"
+    fees = f"SELECT {share}, 'exact', left_side, {nothing}, -fee_minor, 'fee' FROM {PAIRS_SQL} WHERE fee_minor <> 0"
     rest = f"""SELECT {share}, type, side, source, kind, native_id, occurrence, effective_date, allocated_minor,
             residual FROM allocations"""
     shares = f"""

@@ -14,6 +14,7 @@ from tieout.core.matching.columns import (
     CLOSED_ITEM_COLUMNS,
     OPEN_ITEM_COLUMNS,
     PAIR_COLUMNS,
+    PAIRS_SQL,
     RECORD_IDENTITY,
     REVOKED_COLUMNS,
 )
@@ -94,8 +95,8 @@ def identity_plan() -> Plan:
 def conservation_plan() -> Plan:
     """Matches that do not net to zero or to their typed residual. Measures `pairs` (run, match_id, currency, left,
     right, fee) and `allocations` (run, match_id, currency, sides, least and greatest sum of a side)."""
-    pairs = """
-        SELECT run, match_id, currency, left_minor, right_minor, fee_minor FROM pairs
+    pairs = f"""
+        SELECT run, match_id, currency, left_minor, right_minor, fee_minor FROM {PAIRS_SQL}
         WHERE left_minor <> right_minor + fee_minor"""
     allocations = """
         SELECT run, match_id, currency, count(*), min(total), max(total) FROM (
@@ -203,7 +204,7 @@ def _firm_sql() -> str:
     """Active shares of records, pairs taken apart."""
     names = ", ".join(_NAMES)
     ends = " UNION ALL ".join(
-        f"SELECT run, match_id, {', '.join(f'{end}_{name}' for name in _NAMES)}, currency, {end}_minor FROM pairs"
+        f"SELECT run, match_id, {', '.join(f'{end}_{name}' for name in _NAMES)}, currency, {end}_minor FROM {PAIRS_SQL}"
         for end in ("left", "right")
     )
     return f"""

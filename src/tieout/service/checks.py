@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from tieout.adapters.spool import ids_query
 from tieout.adapters.store.tables import batches, idempotency, key_map_versions, statements
@@ -125,7 +126,7 @@ def _look(unit: Unit, configuration: Configuration, source: SourceConfig, name: 
     return drafts + statement_gaps(name, source.name, framed)
 
 
-def _statements_query(workspace: str, source: str):  # type: ignore[no-untyped-def]
+def _statements_query(workspace: str, source: str) -> Select[*tuple[Any, ...]]:
     """The statements of a source's accepted batches."""
     accepted = select(batches.c.batch).where(batches.c.workspace == workspace, batches.c.state == "accepted")
     return (

@@ -5,6 +5,7 @@ What the text means is core/config's; here are only the files, and that an inclu
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tieout.core.config import parse_configuration
@@ -50,8 +51,8 @@ def data_directory(configuration: Configuration, base: Path) -> Path:
 
 def _included(base: Path, name: str) -> str:
     """The text of an included file. Raises OSError for one that is missing or that a symbolic link leads elsewhere."""
-    resolved = (base / name).resolve()
-    if not resolved.is_relative_to(base.resolve()):
+    resolved = Path(os.path.realpath(base / name))
+    if not resolved.is_relative_to(os.path.realpath(base)):
         raise InputError("a symbolic link leads out of the folder", hint="copy the file into the folder")
     if resolved.exists() and not resolved.is_file():
         raise InputError("it is not a file", hint="name a YAML file")

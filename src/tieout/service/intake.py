@@ -147,7 +147,8 @@ class _Ingestion:
                 keep_options(change, options)
                 write_batch(change, {**header, "format": staged.format, "state": "accepted"}, staged, classified)
                 part_store.publish(change.connection, self.unit.workspace, intent, settled, change.now)
-                change.audit(f"batch/{batch}", {"source": self.source.name, "raw": sha256, **classified.counts})
+                details = {"source": self.source.name, "raw": sha256, "parts": [part.sha256 for part in settled]}
+                change.audit(f"batch/{batch}", {**details, **classified.counts})
             return self._report(engine, staged, classified, batch)
 
     def _stage(self, engine: DuckEngine, path: Path, batch: int, directory: Path) -> Staged:

@@ -61,7 +61,6 @@ class Preview:
     quarantined: tuple[Rejection, ...]
     quarantined_count: int
     inferred: Mapping[str, str]
-    derived_ids: int
     _engine: DuckEngine
     _path: Path
 
@@ -117,7 +116,6 @@ def _preview(engine: DuckEngine, path: Path, staged: Staged, directory: Path) ->
     if staged.quarantined:
         quarantine, rows = write_quarantine(engine, staged, 0, directory)
         rejected = tuple(quarantine_rows(engine, [quarantine], rows))
-    derived = "SELECT count(*) FROM staged WHERE fault IS NULL AND starts_with(native_id, 'line:')"
     return Preview(
         file=path.name,
         format=staged.format,
@@ -128,7 +126,6 @@ def _preview(engine: DuckEngine, path: Path, staged: Staged, directory: Path) ->
         quarantined=rejected,
         quarantined_count=staged.quarantined,
         inferred=staged.inferred,
-        derived_ids=int(str(_fetch(engine, staged.path, derived)[0][0])),
         _engine=engine,
         _path=staged.path,
     )

@@ -130,6 +130,8 @@ def _ground(unit: Unit, connection: Connection, config: ReconciliationConfig, da
     watched = sorted({*sources, *([config.disputes] if config.disputes else [])})
     refs = batch_refs(connection, workspace, watched)
     changed = changed_batches(refs, before.accepted if before else ())
+    if before is not None and before.rules_digest != rules_digest(config):
+        changed = tuple(sorted({*changed, *(ref.batch for ref in refs)}))  # new rules may let in other records
     version = connection.scalar(
         select(func.max(key_map_versions.c.version)).where(key_map_versions.c.workspace == workspace)
     )
@@ -329,7 +331,8 @@ class _Run:
                 self._write_slice(change, run, number or 1, decided)
             else:
                 self._write_close(change, run, decided)
-            change.audit(f"run/{run}", self._audited(decided, projected))
+            details = {**self._audited(decided, projected), "parts": [part.sha256 for part in settled]}
+            change.audit(f"run/{run}", details)
         status = "slice" if slice_only else "closed"
         return _report(self.config, self.ground, decided, run, status, projected)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from tieout.adapters import parts as part_store
 from tieout.adapters.engine.duckdb import DuckEngine
@@ -88,11 +89,11 @@ def supersede(unit: Unit, configuration: Configuration, batch: int, actor: Actor
             findings_closed=closed.closed,
         )
         details = {"source": row.source, "reason": reason, "rows": report.rows, "reread": [one.batch for one in again]}
-        change.audit(f"batch/{batch}", details)
+        change.audit(f"batch/{batch}", {**details, "parts": [part.sha256 for part in settled]})
     return report
 
 
-def _batch(connection: Connection, workspace: str, batch: int):  # type: ignore[no-untyped-def]
+def _batch(connection: Connection, workspace: str, batch: int) -> Row[*tuple[Any, ...]]:
     row = connection.execute(
         select(batches).where(batches.c.workspace == workspace, batches.c.batch == batch)
     ).one_or_none()

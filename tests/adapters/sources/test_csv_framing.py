@@ -95,6 +95,16 @@ def test_line_ends(tmp_path: Path, end: bytes, last: bool) -> None:
     assert not reading.rejections
 
 
+@pytest.mark.parametrize("inner", ["\r", "\n", "\r\n"], ids=["CR", "LF", "CR LF"])
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"], ids=["in CR", "in LF", "in CR LF"])
+def test_line_ends_inside_fields(tmp_path: Path, inner: str, end: str) -> None:
+    lines = ["id,date,amount,description", f'a,2026-01-01,1.00,"{inner}x{inner}"', f'b,2026-01-02,2.00,"y{inner}"', ""]
+    rows, reading = read(tmp_path, end.join(lines).encode())
+    assert found(rows) == {2: "a", 5: "b"}
+    assert reading.rejections == []
+    assert inner in str(rows[1]["description"]) or str(rows[1]["description"]) == "y"
+
+
 def test_mixed_line_ends(tmp_path: Path) -> None:
     data = HEADER + b"a,2026-01-01,1.00,x\r\nb,2026-01-02,2.00,y\rc,2026-01-03,3.00,z\n"
     rows, _ = read(tmp_path, data)

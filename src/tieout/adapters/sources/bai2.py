@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tieout.adapters.sources.bai2_account import AccountReader, GroupContext
-from tieout.adapters.sources.bai2_fields import DEFAULT_CURRENCY, day_of, minor_units
+from tieout.adapters.sources.bai2_fields import DEFAULT_CURRENCY, NON_MONETARY, day_of, minor_units
 from tieout.adapters.sources.bai2_records import Record, records
 from tieout.adapters.sources.csv_encoding import Encoding, detect_encoding
 from tieout.adapters.sources.ofx_shared import Draft, chunks, declared_encoding, open_text, shown
@@ -146,9 +146,9 @@ class _Walk:
         if self._without_currency:
             inferred["currency"] = f"{self._default_currency} where neither account nor group names one"
         if self._non_monetary:
-            inferred["left_out"] = f"{self._non_monetary} details without money (type 890)"
+            inferred["left_out"] = f"details without money (type {NON_MONETARY}): {self._non_monetary}"
         if self._corrections:
-            inferred["corrections"] = f"{self._corrections} groups correct what was reported before"
+            inferred["corrections"] = f"groups that correct what was reported before: {self._corrections}"
 
     def _misplaced(self, record: Record) -> InputError:
         here = f"a record {record.code} ({_NAMES[record.code]})"

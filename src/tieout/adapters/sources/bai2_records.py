@@ -19,6 +19,9 @@ BLOCK_CHARACTERS = 1 << 18
 RECORD_CHARACTERS = 16 * 1024 * 1024
 """Most characters of a record with its continuations."""
 
+RECORD_LINES = 100_000
+"""Most continuations, or lines without a code, of one record."""
+
 CONTINUATION = "88"
 TEXT_CODES = ("16",)
 """Records that may end in free text, and so go on in a line that begins with no code."""
@@ -58,19 +61,18 @@ def records(file: TextIO, path: Path) -> Iterator[Record]:
     """The records of a file in order. Raises InputError, naming the line, where there is something else."""
     current: Record | None = None
     texts: list[list[str]] = []
-    held = 0
+    held = pieces = 0
     is_ended = True
     for line, code, text in _pieces(file, path):
         held += len(text)
-        if held > RECORD_CHARACTERS:
-            raise _broken(path, line, f"a record of more than {RECORD_CHARACTERS // (1024 * 1024)} million characters")
+        pieces += 1
         body, is_slash = _without_slash(text)
         if current is None or code not in (None, CONTINUATION):
             if code is None or code == CONTINUATION:
                 raise _broken(path, line, "the file does not begin with a BAI2 record")
             if current is not None:
                 yield _joined(current, texts)
-            current, texts, held = Record(line, code), [[body]], len(text)
+            current, texts, held, pieces = Record(line, code), [[body]], len(text), 0
         elif code == CONTINUATION:
             texts.append([body])
             current.count += 1
@@ -78,6 +80,8 @@ def records(file: TextIO, path: Path) -> Iterator[Record]:
             raise _broken(path, line, "not a BAI2 record, nor the text of one")
         else:
             texts[-1].append(body)
+        if held > RECORD_CHARACTERS or pieces > RECORD_LINES:
+            raise _broken(path, line, "a record that does not end")
         is_ended = is_slash
     if current is not None:
         yield _joined(current, texts)

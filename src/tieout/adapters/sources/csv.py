@@ -133,6 +133,8 @@ def _relation(framing: Framing, framed: Framed) -> str:
         f"delim = {_literal(framing.delimiter)}",
         f"quote = {_literal(framing.quote)}",
         f"escape = {_literal(framing.quote)}",
+        # DuckDB would guess it, and takes a carriage return inside a quoted field for one.
+        f"new_line = {_literal(repr(framed.line_end)[1:-1])}",
         "compression = 'none'",
         "hive_partitioning = false",
         f"skip = {framing.skip if framed.is_plain else 0}",

@@ -54,6 +54,7 @@ class _Row:
 
     @property
     def is_blank(self) -> bool:
+        """Whether no field holds anything."""
         return not any(cell.strip() for cell in self.fields)
 
 

@@ -52,12 +52,13 @@ class Framing:
 @dataclass(slots=True)
 class Framed:
     """What framing found. `is_plain`: DuckDB may read the file itself, skipping `skip` lines; else `copy` holds
-    what it reads, placeholders included. `longest_bytes` is at least the longest line's length if that is long.
+    what it reads, placeholders included. `line_end` is what the lines of that file end in. `longest_bytes` is at least the longest line's length if that is long.
     """
 
     is_plain: bool
     rows: int = 0
     longest_bytes: int = 0
+    line_end: str = "\n"
     copy: Path | None = None
     rejections: list[Rejection] = field(default_factory=list)
 
@@ -98,6 +99,7 @@ def survey(path: Path, framing: Framing) -> Framed:
         if framing.skip > 1 or (framing.skip and not _is_simple_line(head, framing)):
             return framed
         line_end = b"\r\n" if (head if framing.skip else _first_line(path)).endswith(b"\r\n") else b"\n"
+        framed.line_end = line_end.decode("ascii")
         check = block_check(framing.delimiter, framing.quote, framing.columns, line_end)
         rest: list[bytes] = []
         while block := opened.read(BLOCK_BYTES):

@@ -166,7 +166,7 @@ def _table(flat: _Flat, file: str) -> Table:
     relation = (
         # A row written before a column was first seen is shorter: the cells it lacks are blank.
         f"SELECT * FROM read_csv($file, auto_detect = false, header = false, columns = {{{types}}}, delim = ',', "
-        "quote = '\"', escape = '\"', null_padding = true, parallel = false, compression = 'none', "
+        "quote = '\"', escape = '\"', new_line = '\\n', null_padding = true, parallel = false, compression = 'none', "
         f"hive_partitioning = false, max_line_size = {longest}, buffer_size = {2 * longest})"
     )
     return Table(file, relation, tuple(columns), line="file_line")

@@ -39,6 +39,9 @@ _COLLECTED = frozenset(("STMTTRN", "STATUS", "LEDGERBAL", *_ACCOUNTS))
 """Aggregates whose values are gathered; of all others nothing is kept."""
 
 _FRAMING = frozenset(("STMTTRN", "INVBANKTRAN", *_STATEMENTS, *_LISTS))
+_AGGREGATES = _FRAMING | _COLLECTED
+"""What is an aggregate even where stray text stands behind its opening tag."""
+
 _TRANSFERS = frozenset(("INTRARS", "INTERRS"))
 _LEFT_OUT = frozenset(("STMTTRNP", "LOANSTMTTRN"))
 _START = re.compile(r"(OFXHEADER\s*:|DATA\s*:\s*OFXSGML|<\?OFX\b|<OFX[\s>])", re.IGNORECASE)
@@ -143,7 +146,7 @@ class _Walk:
         self._finish(has_root)
 
     def _begin(self, tag: Tag) -> None:
-        if tag.text:
+        if tag.text and tag.name not in _AGGREGATES:
             self._value(tag)
             return
         if tag.name == "STMTTRN" and self._names["STMTTRN"]:

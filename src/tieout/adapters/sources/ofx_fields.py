@@ -73,11 +73,17 @@ def instant_of(text: str | None, zone: tzinfo) -> str | None:
     if match["offset"] is None and not (clock + fraction).strip("0"):
         return None
     try:
-        local = datetime.strptime(match["day"] + clock + fraction, "%Y%m%d%H%M%S%f")  # noqa: DTZ007
+        local = _local(match["day"], clock, fraction)
         offset = zone if match["offset"] is None else _offset(match["offset"])
         return None if offset is None else _utc_text(local, offset, text)
     except (ValueError, OverflowError):
         return text
+
+
+def _local(day: str, clock: str, fraction: str) -> datetime:
+    """A local time from its digits. Raises ValueError for one that does not exist."""
+    hour, minute, second = int(clock[:2]), int(clock[2:4]), int(clock[4:])
+    return datetime(int(day[:4]), int(day[4:6]), int(day[6:]), hour, minute, second, int(fraction))  # noqa: DTZ001
 
 
 def _utc_text(local: datetime, zone: tzinfo, text: str) -> str:

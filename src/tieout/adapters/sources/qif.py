@@ -11,7 +11,6 @@ account (of files that name none).
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,6 +39,9 @@ SETTINGS = ("account", "date_order", "decimal", "encoding")
 HELD_CHARACTERS = 32 * 1024 * 1024
 """Most characters of one record."""
 
+RECORD_FIELDS = 100_000
+"""Most fields of one record."""
+
 SPLITS_CHARACTERS = 250_000
 """Length up to which a record's attributes list its splits; what is left out is counted there."""
 
@@ -51,6 +53,7 @@ _LIST_SECTIONS = frozenset(
 )  # fmt: skip
 _STATUSES = {"*": "cleared", "c": "cleared", "x": "reconciled", "r": "reconciled"}
 _HEADER = re.compile(r"!\s*(type\s*:|account\b|option\s*:|clear\s*:)", re.IGNORECASE)
+_ORDER_OPTION = re.compile(r"option\s?:\s?(dmy|mdy|ymd)")
 _KNOWN_FIELDS = frozenset("DTUPMNLCASE$%")
 
 
@@ -122,14 +125,18 @@ class _Header:
 def _survey(path: Path, encoding: Encoding, options: SourceOptions) -> Forms:
     """How the file's dates and amounts are written."""
     survey = Survey()
+    stated: str | None = None
     for item in _items(path, encoding):
-        if isinstance(item, _Record) and item.section in _LINE_SECTIONS:
+        if isinstance(item, _Header):
+            option = _ORDER_OPTION.fullmatch(item.words)
+            stated = option[1] if option else stated
+        elif item.section in _LINE_SECTIONS:
             for code, text in item.fields:
                 if code == "D":
                     survey.add_date(text)
                 elif code in ("T", "U", "$"):
                     survey.add_amount(text)
-    order, decimal = options.settings.get("date_order"), options.settings.get("decimal")
+    order, decimal = options.settings.get("date_order", stated), options.settings.get("decimal")
     return survey.forms(
         None if order is None else str(order), None if decimal is None else str(decimal), options.currency
     )
@@ -144,15 +151,14 @@ def _items(path: Path, encoding: Encoding) -> Iterator[_Header | _Record]:
         while raw := file.readline(HELD_CHARACTERS):
             number += 1
             held += len(raw)
-            if held > HELD_CHARACTERS:
+            if held > HELD_CHARACTERS or (record is not None and len(record.fields) > RECORD_FIELDS):
                 hint = "check that this is a QIF file: a record ends with a line of ^"
                 raise InputError("a record has no end", hint=hint, place=Place(str(path), number))
             line = raw.strip().strip("\ufeff\x1a")
             if not line:
                 continue
             if section is None and not _HEADER.match(line):
-                hint = "a QIF file begins with a line such as !Type:Bank"
-                raise InputError("no QIF header", hint=hint, place=Place(str(path), number))
+                raise _no_header(path, number)
             if line.startswith("!"):
                 if record is not None:
                     yield record
@@ -171,8 +177,12 @@ def _items(path: Path, encoding: Encoding) -> Iterator[_Header | _Record]:
     if record is not None:
         yield record
     if section is None:
-        hint = "a QIF file begins with a line such as !Type:Bank"
-        raise InputError("no QIF header", hint=hint, place=Place(str(path)))
+        raise _no_header(path, None)
+
+
+def _no_header(path: Path, line: int | None) -> InputError:
+    hint = "a QIF file begins with a line such as !Type:Bank"
+    return InputError("no QIF header", hint=hint, place=Place(str(path), line))
 
 
 def _section_of(words: str, before: str) -> str:
@@ -209,7 +219,7 @@ class _Walk:
         self._account = self._default_account
         self._section: _Section | None = None
         self._is_listing = False
-        self._left_out: Counter[str] = Counter()
+        self._left_out = 0
         self._unbalanced = 0
 
     def begin(self, header: _Header) -> None:
@@ -235,7 +245,7 @@ class _Walk:
                 self._account = record.first("N") or self._default_account
             return None
         if record.section in _INVESTMENT_SECTIONS:
-            self._left_out["investment transactions"] += 1
+            self._left_out += 1
         if self._section is None or not record.fields:
             return None
         if self._section.takes_opening(record, self._forms):
@@ -253,10 +263,9 @@ class _Walk:
         """At the end of the file: say what was left out or noted."""
         self._end_section()
         if self._left_out:
-            names = ", ".join(f"{count} {name}" for name, count in sorted(self._left_out.items()))
-            self._reading.inferred["left_out"] = f"no booked cash transactions: {names}"
+            self._reading.inferred["left_out"] = f"investment transactions, which are no booked cash: {self._left_out}"
         if self._unbalanced:
-            text = f"{self._unbalanced} records whose splits do not add up: their totals were kept"
+            text = f"records whose splits do not add up, so that their totals were kept: {self._unbalanced}"
             self._reading.inferred["splits"] = text
 
     def _end_section(self) -> None:

@@ -124,7 +124,7 @@ class Survey:
         if self._sure:
             mark, count = max(self._sure.items(), key=lambda item: (item[1], item[0]))
             against = self._sure.total() - count
-            text = f", although {against} amounts contradict it" if against else ""
+            text = f", although {against} of {self._sure.total()} amounts contradict it" if against else ""
             return mark, f"decimal {_word(mark)}{text}"
         if self._unclear:
             text = "decimal point assumed: three digits after the only mark could be decimals or thousands"

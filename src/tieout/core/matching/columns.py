@@ -52,6 +52,9 @@ OPEN_ITEM_COLUMNS: Columns = (
 CLOSED_ITEM_COLUMNS: Columns = (("side", "VARCHAR"), ("id_hash", "BIGINT"), ("opened_run", "INTEGER"))
 """Open items of an earlier run that are open no more, or no more in the same way."""
 
+_PAIRED: Columns = tuple(column for column in RECORD_IDENTITY if column[0] not in ("digest_b", "batch"))
+"""What a pair keeps of each record: one digest lane proves which version was meant; the batch stands in the record."""
+
 PAIR_COLUMNS: Columns = (
     ("match_id", "BIGINT"),
     ("stage", "INTEGER"),
@@ -59,14 +62,21 @@ PAIR_COLUMNS: Columns = (
     ("currency", "VARCHAR"),
     ("left_side", "VARCHAR"),
     ("left_minor", "BIGINT"),
-    *((f"left_{name}", kind) for name, kind in RECORD_IDENTITY),
+    *((f"left_{name}", kind) for name, kind in _PAIRED),
     ("right_side", "VARCHAR"),
     ("right_minor", "BIGINT"),
-    *((f"right_{name}", kind) for name, kind in RECORD_IDENTITY),
+    *((f"right_{name}", kind) for name, kind in _PAIRED),
     ("fee_minor", "BIGINT"),
     ("run", "INTEGER"),
 )
 """A match of one record to one record, both used in full: left_minor = right_minor + fee_minor."""
+
+PAIRS_SQL = """(
+    SELECT * REPLACE (xor(left_id_hash, right_id_hash) AS match_id, coalesce(key, left_native_id) AS key,
+        coalesce(fee_minor, 0) AS fee_minor)
+    FROM pairs)"""
+"""The relation `pairs` as PAIR_COLUMNS mean it. Parts leave out what follows from the rest, since pairs are what a run
+writes most of: `match_id` always, `key` where it is the left record's own id, `fee_minor` where no fee is declared."""
 
 ALLOCATION_COLUMNS: Columns = (
     ("match_id", "BIGINT"),

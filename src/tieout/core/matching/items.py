@@ -11,7 +11,7 @@ from tieout.model.errors import UsageError
 from tieout.model.plan import identifier
 
 ITEM_HASH = "xor(id_hash, occurrence::BIGINT * 1000003)"
-"""The identity of an item from a record's: further occurrences of one native id are items of their own."""
+"""The identity of an item from a record's, and back: further occurrences of one native id are items of their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,32 +41,25 @@ def pair_steps(stage: Stage, left: str, right: str, *, single: Collection[str] =
     )
     return (
         Step("crowded", crowded),
-        Step("pairs", _pairs_sql(stage, left, right), "output"),
+        Step("pairs", _pairs_sql(stage, left, right, own_key=left in single), "output"),
         Step("pool_1", pool),
     )
 
 
-def _pairs_sql(stage: Stage, left: str, right: str) -> str:
+def _pairs_sql(stage: Stage, left: str, right: str, *, own_key: bool) -> str:
     key = f"key_{stage.number}"
     alone = f"{key} IS NOT NULL AND hash({key}) NOT IN (SELECT crowd FROM crowded)"
-    fee = _fee_sql(stage, "l", "r")
-    equal = f"(l.open_minor = r.open_minor OR l.open_minor - r.open_minor = {fee})" if stage.fee else (
-        "l.open_minor = r.open_minor"
-    )  # fmt: skip
-    shown = {
-        "match_id": "xor(l.id_hash, r.id_hash)",
-        "stage": f"{stage.number}::INTEGER",
-        "key": f"l.{key}",
-        "currency": "l.currency",
-        "left_minor": "l.open_minor",
-        "right_minor": "r.open_minor",
-        "fee_minor": "l.open_minor - r.open_minor",
-        "run": "getvariable('run')::INTEGER",
-    }
-    for name, _ in RECORD_IDENTITY:
-        shown[f"left_{name}"], shown[f"right_{name}"] = f"l.{name}", f"r.{name}"
-    shown["left_side"], shown["right_side"] = "l.side", "r.side"
-    columns = ", ".join(f"{shown[name]} AS {name}" for name, _ in PAIR_COLUMNS)
+    equal = "l.open_minor = r.open_minor"
+    shown = {"stage": f"{stage.number}::INTEGER", "currency": "l.currency", "run": "getvariable('run')::INTEGER"}
+    if not own_key:
+        shown["key"] = f"l.{key}"
+    if stage.fee:
+        equal = f"({equal} OR l.open_minor - r.open_minor = {_fee_sql(stage, 'l', 'r')})"
+        shown["fee_minor"] = "l.open_minor - r.open_minor"
+    for end, alias in (("left", "l"), ("right", "r")):
+        shown |= {f"{end}_{name}": f"{alias}.{name}" for name, _ in (("side", ""), *RECORD_IDENTITY)}
+        shown[f"{end}_minor"] = f"{alias}.open_minor"
+    columns = ", ".join(f"{shown[name]} AS {name}" for name, _ in PAIR_COLUMNS if name in shown)
     return f"""
         SELECT {columns}
         FROM (SELECT * FROM {left} WHERE {alone}) AS l

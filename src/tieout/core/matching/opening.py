@@ -6,7 +6,7 @@ of; the other records of those matches come back into the pool with the amount t
 
 from __future__ import annotations
 
-from tieout.core.matching.columns import ALLOCATION_COLUMNS, ITEM_COLUMNS, OPEN_ITEM_COLUMNS, RECORD_IDENTITY
+from tieout.core.matching.columns import ITEM_COLUMNS, OPEN_ITEM_COLUMNS, PAIRS_SQL
 from tieout.core.matching.items import ITEM_HASH, side_items_sql
 from tieout.core.versions import current_steps
 from tieout.model.configuration import ReconciliationConfig
@@ -39,7 +39,7 @@ def next_pool_steps(reconciliation: ReconciliationConfig) -> tuple[Step, ...]:
     sources = source_names(reconciliation)
     steps: list[Step] = [Step("carried", _carried_sql()), Step("firm", _firm_sql(), "view")]
     for place in range(len(sources)):
-        steps.append(Step(f"moved_{place}", f"SELECT DISTINCT id_hash, {ITEM_HASH} AS item_hash FROM changed_{place}"))
+        steps.append(Step(f"moved_{place}", f"SELECT DISTINCT id_hash FROM changed_{place}"))
         chosen = f"SELECT * FROM records_{place} WHERE id_hash IN (SELECT id_hash FROM moved_{place})"
         steps.append(Step(f"arrived_{place}", chosen))
         steps += current_steps(f"arrived_{place}", f"contested_{place}", f"arrived_now_{place}")
@@ -47,20 +47,20 @@ def next_pool_steps(reconciliation: ReconciliationConfig) -> tuple[Step, ...]:
         side_items_sql(reconciliation, number, f"arrived_now_{sources.index(side.source)}")
         for number, side in enumerate(reconciliation.sides)
     )
-    steps.append(Step("arriving_items", arriving))
-    moved = " UNION ".join(
-        f"SELECT getvariable('side_{number}') AS side, item_hash AS id_hash FROM moved_{sources.index(side.source)}"
+    moved_records = " UNION ".join(
+        f"SELECT getvariable('side_{number}') AS side, id_hash AS record_hash FROM moved_{sources.index(side.source)}"
         for number, side in enumerate(reconciliation.sides)
     )
+    steps += [Step("arriving_items", arriving), Step("moved_records", moved_records)]
     steps += [
-        Step("moved", moved),
+        Step("moved", _moved_sql()),
         Step("prior", _prior_sql()),
         Step("touched", _touched_sql()),
         Step("revoked", _revoked_sql()),
         Step("released", _released_sql()),
     ]
     for place in range(len(sources)):
-        back = f"SELECT * FROM records_{place} WHERE {ITEM_HASH} IN (SELECT id_hash FROM released)"
+        back = f"SELECT * FROM records_{place} WHERE id_hash IN (SELECT record_hash FROM released)"
         steps.append(Step(f"back_{place}", back))
         steps += current_steps(f"back_{place}", f"contested_{place}", f"back_now_{place}")
     for number, side in enumerate(reconciliation.sides):
@@ -78,18 +78,34 @@ def _carried_sql() -> str:
 
 def _firm_sql() -> str:
     """Active allocations of closed runs, one row a record: pairs taken apart, revoked matches left out."""
-    parts = []
-    for prefix in ("left", "right"):
-        own = ", ".join(f"{prefix}_{name} AS {name}" for name, _ in RECORD_IDENTITY)
-        parts.append(f"""
-            SELECT match_id, stage, key, currency, 'exact' AS type, {prefix}_side AS side, {own},
-                {prefix}_minor AS allocated_minor, NULL::VARCHAR AS residual, run FROM pairs_before""")
-    columns = ", ".join(name for name, _ in ALLOCATION_COLUMNS)
+    columns = "match_id, run, stage, key, currency, side, id_hash, occurrence, native_id, allocated_minor, residual"
+    pairs = PAIRS_SQL.replace("FROM pairs)", "FROM pairs_before)")
+    ends = " UNION ALL ".join(
+        f"""
+            SELECT match_id, run, stage, key, currency, {end}_side AS side, {end}_id_hash AS id_hash,
+                {end}_occurrence AS occurrence, {end}_native_id AS native_id, {end}_minor AS allocated_minor,
+                NULL::VARCHAR AS residual
+            FROM {pairs}"""
+        for end in ("left", "right")
+    )
     return f"""
-        SELECT * FROM (
-            {parts[0]} UNION ALL {parts[1]}
-            UNION ALL SELECT {columns} FROM allocations_before
-        ) WHERE (run, match_id) NOT IN (SELECT (matched_run, match_id) FROM revoked_before)"""
+        SELECT * FROM ({ends} UNION ALL SELECT {columns} FROM allocations_before)
+        WHERE (run, match_id) NOT IN (SELECT (matched_run, match_id) FROM revoked_before)"""
+
+
+def _moved_sql() -> str:
+    """Items of changed records: those there are now, and those that were open or matched before.
+
+    Several contents of one id are items of their own, numbered among themselves: when the record changes, all of
+    them are looked at anew.
+    """
+    before = " UNION ".join(
+        f"""
+        SELECT side, id_hash, {ITEM_HASH} AS record_hash FROM {relation}
+        WHERE occurrence IS NOT NULL AND (side, {ITEM_HASH}) IN (SELECT (side, record_hash) FROM moved_records)"""
+        for relation in ("carried", "firm")
+    )
+    return f"SELECT side, id_hash, {ITEM_HASH} AS record_hash FROM arriving_items UNION {before}"
 
 
 def _prior_sql() -> str:
@@ -115,8 +131,8 @@ def _touched_sql() -> str:
         f"(p.key_{stage} IS NOT DISTINCT FROM a.key_{stage} OR p.used_stage IS NOT NULL)" for stage in range(1, 5)
     )
     return f"""
-        SELECT m.side, m.id_hash, a.native_id, a.currency, p.currency AS prior_currency, p.minor AS prior_minor,
-            a.amount_minor,
+        SELECT m.side, m.id_hash, m.record_hash, a.native_id, a.currency, a.amount_minor,
+            p.currency AS prior_currency, p.minor AS prior_minor,
             CASE WHEN a.id_hash IS NULL THEN 'withdrawn' WHEN p.id_hash IS NULL THEN 'new' ELSE 'amended' END AS change
         FROM moved AS m
         LEFT JOIN arriving_items AS a ON a.side = m.side AND a.id_hash = m.id_hash
@@ -134,11 +150,11 @@ def _revoked_sql() -> str:
 
 
 def _released_sql() -> str:
-    """Records to be decided anew: touched ones that still exist, and the partners of revoked matches."""
-    return """
-        SELECT side, id_hash FROM touched WHERE change <> 'withdrawn'
+    """Items to be decided anew: touched ones that still exist, and the partners of revoked matches."""
+    return f"""
+        SELECT side, id_hash, record_hash FROM touched WHERE change <> 'withdrawn'
         UNION
-        SELECT side, id_hash FROM firm
+        SELECT side, id_hash, {ITEM_HASH} FROM firm
         WHERE residual IS NULL AND (run, match_id) IN (SELECT (matched_run, match_id) FROM revoked)
             AND (side, id_hash) NOT IN (SELECT (side, id_hash) FROM touched)"""
 

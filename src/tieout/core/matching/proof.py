@@ -75,8 +75,8 @@ def hash_steps(*, opening: bool, paired: bool) -> tuple[Step, ...]:
     """The measure `lanes`: order-free sums of digest products over matches, open items and revocations."""
     parts = []
     if paired:
-        first = f"{_LOW.format('left_digest_a')} * {_LOW.format('right_digest_b')} + stage"
-        second = f"{_HIGH.format('left_digest_b')} * {_HIGH.format('right_digest_a')} + abs(fee_minor)"
+        first = f"{_LOW.format('left_digest_a')} * {_LOW.format('right_digest_a')} + stage"
+        second = f"{_HIGH.format('left_digest_a')} * {_HIGH.format('right_digest_a')} + abs(left_minor - right_minor)"
         parts.append(_lane_sql("pairs", "pairs", first, second))
     parts.append(
         _lane_sql(

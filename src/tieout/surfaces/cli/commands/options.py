@@ -39,6 +39,6 @@ def existing(paths: list[Path]) -> list[Path]:
     return paths
 
 
-def single_command(**settings: object) -> typer.Typer:
+def single_command() -> typer.Typer:
     """The application of a module that offers one command."""
     return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -114,8 +114,8 @@ def print_report(
     out.print(line)
     if shown:
         out.print(findings_view(shown, with_reconciliation=False))
-    if counts.open > len(shown):
-        more = counts.open - len(shown)
+    more = counts.open - sum(row.members or 1 for row in shown)
+    if more > 0:
         ask = text(f"… and {more:,} more: {words} findings -r {report.reconciliation}", "dim")
         out.print(Text("       ").append_text(ask))
     if ages:

@@ -123,9 +123,7 @@ def _check_world(company: Any, report: Any, days: Sequence[dict[str, list[Any]]]
         assert taken == 0 or (0 < taken <= minor) or (minor <= taken < 0)
     assert not {key: minor for key, minor in used.items() if minor}, "a record that no longer counts is still used"
     found = dict(company.findings("fingerprint", "state"))
-    prints = {
-        fingerprint("inv", row[4], row[0], row[9], row[8], row[1], 0) for row in live
-    }
+    prints = {fingerprint("inv", row[4], row[0], row[9], row[8], row[1], 0) for row in live}
     assert {print_ for print_, state in found.items() if state != "resolved"} == prints
 
 
@@ -208,12 +206,25 @@ def test_result_depends_on_no_environment(tmp_path: Path, company_configuration:
     """Hash seed, time zone and locale change neither result nor manifest."""
     names = ("version", "text", "status")
     records = [
-        {"id": f"in_{n}", "ref": f"k{n % 7}", "amount": f"{n}.50", "currency": "EUR", "date": "2026-03-01", "version": "1"}
+        {
+            "id": f"in_{n}",
+            "ref": f"k{n % 7}",
+            "amount": f"{n}.50",
+            "currency": "EUR",
+            "date": "2026-03-01",
+            "version": "1",
+        }
         for n in range(20)
     ]
     payments = [record | {"id": f"İpy_{n}", "amount": f"{n}.40"} for n, record in enumerate(records)]
-    days = [{"billing": records, "psp": payments[:12]}, {"psp": payments[12:], "billing": [records[0] | {"version": "2", "amount": "9.00"}]}]  # fmt: skip
-    days = [{source: [dict.fromkeys(names) | record for record in several] for source, several in day.items()} for day in days]  # fmt: skip
+    days = [
+        {"billing": records, "psp": payments[:12]},
+        {"psp": payments[12:], "billing": [records[0] | {"version": "2", "amount": "9.00"}]},
+    ]
+    days = [
+        {source: [dict.fromkeys(names) | record for record in several] for source, several in day.items()}
+        for day in days
+    ]
     told = set()
     for number, environment in enumerate(ENVIRONMENTS):
         arguments = [sys.executable, "-c", _CHILD, str(tmp_path / str(number)), company_configuration, json.dumps(days)]
@@ -228,7 +239,9 @@ def test_result_depends_on_no_environment(tmp_path: Path, company_configuration:
 
 @FEW
 @given(DAYS, st.data())
-def test_superseding_leaves_no_trace_in_the_result(make_company: Any, days: list[list[Any]], data: st.DataObject) -> None:
+def test_superseding_leaves_no_trace_in_the_result(
+    make_company: Any, days: list[list[Any]], data: st.DataObject
+) -> None:
     """A batch withdrawn after its run: the current state is as if it had never come, and the next run conserves."""
     told = _deliveries(days)
     company, without = make_company(), make_company()
@@ -260,9 +273,8 @@ def test_parts_are_exact(company: Any, records: Any) -> None:
     with company.unit.read() as connection:
         paths = paths_of(company.unit, connection, {"all": names})["all"]
     with engine_for(company.configuration.engine, None) as engine:
-        kinds = {
-            row[1] for path in paths for row in engine.fetch(DraftQuery("DESCRIBE SELECT * FROM read_parquet($p)", {"p": str(path)}))
-        }  # fmt: skip
+        described = "DESCRIBE SELECT * FROM read_parquet($path)"
+        kinds = {row[1] for path in paths for row in engine.fetch(DraftQuery(described, {"path": str(path)}))}
     assert len(paths) >= 4
     assert kinds <= {"VARCHAR", "INTEGER", "BIGINT", "DATE", "TIMESTAMP", "BOOLEAN"}
 

@@ -49,7 +49,9 @@ def test_steps_of_every_shape(engine: DuckEngine, tmp_path: Path) -> None:
 
 def test_an_input_without_files_is_empty(engine: DuckEngine) -> None:
     """An input without files has its columns and types, and no row."""
-    plan = Plan((Step("told", "SELECT count(*), count(n), any_value(word) FROM numbers", "measure"),), {}, {"numbers": NUMBERS})  # fmt: skip
+    plan = Plan(
+        (Step("told", "SELECT count(*), count(n), any_value(word) FROM numbers", "measure"),), {}, {"numbers": NUMBERS}
+    )
     assert engine.run(plan, {}, {}).measured["told"] == [(0, 0, None)]
 
 
@@ -99,16 +101,27 @@ def test_a_finished_plan_leaves_nothing(engine: DuckEngine, tmp_path: Path) -> N
 def test_drafts_are_read_by_the_engine_itself(engine: DuckEngine, tmp_path: Path) -> None:
     """A query is a relation of the plan; its parameters are bound where it is used."""
     (tmp_path / "in.csv").write_text("a,b\n1,x\n2,y\n")
-    query = DraftQuery("SELECT * FROM read_csv($file, header = true, all_varchar = true)", {"file": str(tmp_path / "in.csv")})  # fmt: skip
+    query = DraftQuery(
+        "SELECT * FROM read_csv($file, header = true, all_varchar = true)", {"file": str(tmp_path / "in.csv")}
+    )
     assert engine.columns(query) == ["a", "b"]
-    plan = Plan((Step("upper", "SELECT upper(b) AS b FROM drafts", "view"), Step("m", "SELECT b FROM upper ORDER BY b", "measure")))  # fmt: skip
+    plan = Plan(
+        (
+            Step("upper", "SELECT upper(b) AS b FROM drafts", "view"),
+            Step("m", "SELECT b FROM upper ORDER BY b", "measure"),
+        )
+    )
     assert engine.run(plan, {}, {}, {"drafts": query}).measured["m"] == [("X",), ("Y",)]
 
 
 def test_faults_are_told_in_plain_words(engine: DuckEngine, tmp_path: Path) -> None:
     """A file that cannot be read as declared is the input's fault; a damaged part or an overflow is not."""
     (tmp_path / "bad.csv").write_text('a,b\n1,"x\n')
-    query = DraftQuery("SELECT * FROM read_csv($file, columns = {'a': 'BIGINT', 'b': 'VARCHAR'}, delim = ',', quote = '\"', auto_detect = false)", {"file": str(tmp_path / "bad.csv")})  # fmt: skip
+    query = DraftQuery(
+        "SELECT * FROM read_csv($file, columns = {'a': 'BIGINT', 'b': 'VARCHAR'}, delim = ',', quote = '\"', "
+        "auto_detect = false)",
+        {"file": str(tmp_path / "bad.csv")},
+    )
     with pytest.raises(InputError):
         engine.run(Plan((Step("m", "SELECT * FROM drafts", "measure"),)), {}, {}, {"drafts": query})
     damaged = tmp_path / "part.parquet"
@@ -126,7 +139,13 @@ def test_faults_are_told_in_plain_words(engine: DuckEngine, tmp_path: Path) -> N
 
 def test_memory_bound_spills_or_says_so(tmp_path: Path) -> None:
     """What does not fit the bound goes to the spill directory; what cannot is told as such."""
-    heavy = Plan((Step("m", "SELECT count(*) FROM (SELECT range AS n FROM range(3000000) ORDER BY hash(range) DESC)", "measure"),))  # fmt: skip
+    heavy = Plan(
+        (
+            Step(
+                "m", "SELECT count(*) FROM (SELECT range AS n FROM range(3000000) ORDER BY hash(range) DESC)", "measure"
+            ),
+        )
+    )
     with DuckEngine(memory="64MB", threads=1, spill_directory=tmp_path / "spill") as engine:
         assert engine.run(heavy, {}, {}).measured["m"] == [(3_000_000,)]
     listed = Plan((Step("m", "SELECT length(list(range)::VARCHAR) FROM range(5000000)", "measure"),))
@@ -144,7 +163,11 @@ def test_no_extension_is_fetched(engine: DuckEngine) -> None:
 
 def test_no_number_becomes_a_float(engine: DuckEngine, tmp_path: Path) -> None:
     """A sum of minor units, cast as plans do, is a DECIMAL in the file and in Python."""
-    path = _write(engine, tmp_path / "t.parquet", "SELECT sum(n::DECIMAL(38,0)) AS n, 'x' AS word FROM (SELECT 10::BIGINT ** 0 AS n) WHERE false")  # fmt: skip
+    path = _write(
+        engine,
+        tmp_path / "t.parquet",
+        "SELECT sum(n::DECIMAL(38,0)) AS n, 'x' AS word FROM (SELECT 10::BIGINT ** 0 AS n) WHERE false",
+    )
     assert engine.columns(DraftQuery("SELECT * FROM read_parquet($p)", {"p": str(path)})) == ["n", "word"]
     kinds = engine.fetch(DraftQuery("DESCRIBE SELECT * FROM read_parquet($p)", {"p": str(path)}))
     assert kinds[0][1] == "DECIMAL(38,0)"

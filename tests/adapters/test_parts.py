@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Engine, select, update
 
 from tieout.adapters import parts as part_store
 from tieout.adapters.store import database
@@ -32,11 +32,6 @@ class Store:
         self.parts = directory / "parts"
         self.cache = directory / "cache"
         self.parts.mkdir()
-
-    def write(self) -> Iterator[Connection]:
-        """A transaction."""
-        with database.writing(self.engine) as connection, connection.begin():
-            yield connection
 
     def begin(self, *, batch: bool = False, now: datetime = NOW) -> tuple[str, int | None]:
         """Announce an operation."""
@@ -186,13 +181,9 @@ def test_missing_and_damaged_parts_are_noticed(store: Store) -> None:
     other, _ = store.begin()
     store.publish(other, store.file(other, "small", SMALL))
     with database.writing(store.engine) as connection, connection.begin():
-        connection.exec_driver_sql("PRAGMA writable_schema=OFF")
-        try:
-            connection.execute(update(parts).where(parts.c.part == f"{other}/small").values(segment=b"other"))
-        except Exception as error:  # the database may refuse to change a part at all: even better
-            pytest.skip(f"parts cannot be changed: {error}")
+        connection.execute(update(parts).where(parts.c.part == f"{other}/small").values(segment=b"other"))
+    where = parts.c.part == f"{other}/small"
     with database.reading(store.engine) as connection, pytest.raises(IncompleteError, match="damaged"):
-        where = parts.c.part == f"{other}/small"
         part_store.part_paths(connection, "acme", store.parts, store.cache, where)
 
 

@@ -28,8 +28,8 @@ def _back(engine: DuckEngine, query: DraftQuery, columns: str) -> list[tuple[Any
     return engine.fetch(DraftQuery(f"SELECT {columns} FROM ({query.sql})", query.parameters))
 
 
-STRANGE = ["", " ", "null", "NULL", "007", "1e5", "true", "2026-01-01", '"', "\\", "a\nb", "\u2028", "🏦", "\x00", "\x7f",
-           "{}", "[1]", "9" * 40, "é"]  # fmt: skip
+STRANGE = ["", " ", "null", "NULL", "007", "1e5", "true", "2026-01-01", '"', "\\", "a\nb", "\u2028", "🏦", "\x00",
+           "\x7f", "{}", "[1]", "9" * 40, "é"]  # fmt: skip
 
 
 def test_texts_arrive_as_they_were(engine: DuckEngine, tmp_path: Path) -> None:

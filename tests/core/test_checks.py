@@ -46,7 +46,9 @@ def _parts(engine: DuckEngine, directory: Path, files: Sequence[Sequence[Draft]]
         chunk["line"] = list(range(1, len(drafts) + 1))
         query, present = as_query(Reading("test", iter([chunk])), directory / f"{number}.jsonl")
         staged = directory / f"{number}.staged"
-        engine.run(normalise_plan("psp", number, present or [], derived_ids=False), {}, {"staged": staged}, {DRAFTS: query})
+        engine.run(
+            normalise_plan("psp", number, present or [], derived_ids=False), {}, {"staged": staged}, {DRAFTS: query}
+        )
         outputs = {name: directory / f"{number}.{name}" for name in parts}
         written = engine.run(classify_plan(), {"staged": [staged], "prior": parts["records"]}, outputs).written
         for name in parts:
@@ -111,7 +113,12 @@ def test_unknown_customers(engine: DuckEngine, tmp_path: Path) -> None:
     ]
     measured = _check(engine, tmp_path, [rows], known=["known"])
     first, second = source_drafts("source:psp", "psp", measured["singles"], measured["crowds"], DAY)
-    assert (first.anchor_id, first.at_risk_minor, first.evidence, first.state) == ("c1", 700, {"records": 2}, State.OPEN)
+    assert (first.anchor_id, first.at_risk_minor, first.evidence, first.state) == (
+        "c1",
+        700,
+        {"records": 2},
+        State.OPEN,
+    )
     assert (second.anchor_id, second.state) == ("c2", State.PENDING)
     assert _check(engine, tmp_path, [rows], known=None)["singles"] == []
 
@@ -125,7 +132,10 @@ def test_unknown_customer_at_the_end_of_the_calendar(engine: DuckEngine, tmp_pat
 
 def test_crowds_become_one_group(engine: DuckEngine, tmp_path: Path) -> None:
     """More breaks of one code than group_over are one finding with their number."""
-    rows = [_payment(f"p{n}", "1.00", customer_ref=f"c{n}") for n in range(4)] + [_payment("x", "1"), _payment("x", "2")]
+    rows = [_payment(f"p{n}", "1.00", customer_ref=f"c{n}") for n in range(4)] + [
+        _payment("x", "1"),
+        _payment("x", "2"),
+    ]
     measured = _check(engine, tmp_path, [rows], known=[], group_over=3)
     single, group = source_drafts("source:psp", "psp", measured["singles"], measured["crowds"], DAY)
     assert single.code is Code.DUPLICATE_ID
@@ -181,6 +191,7 @@ def test_statements_without_period_or_balance() -> None:
 
 def test_disputes(engine: DuckEngine, tmp_path: Path) -> None:
     """Every current dispute is seen; only those not over are findings."""
+
     def dispute(native_id: str, status: str, **more: str) -> Draft:
         return {"kind": "dispute", "native_id": native_id, "amount": "-5.00", "currency": "EUR", "status": status,
                 "date": "2026-03-01", "payment_ref": "py_1", "category": "fraudulent"} | more  # fmt: skip

@@ -99,9 +99,9 @@ def test_good_amounts(bench: Bench, currency: str, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "12..34", "1_000", "1e5", "1E+2", "NaN", "nan", "Infinity", "-inf", "٣", "３", "1e400", "0x10", "1,5", "1.000,00",
-        "1 000", " 5", "5 ", "5\n", "\t5", "--5", "+-5", "-", "+", ".", ".5", "5.", "", "5€", "(5.00)", "5-", "½", "1'000",
-        "1.005", "0.001", "9" * 30, "1." + "0" * 13 + "1",
+        "12..34", "1_000", "1e5", "1E+2", "NaN", "nan", "Infinity", "-inf", "٣", "３", "1e400", "0x10", "1,5",
+        "1.000,00", "1 000", " 5", "5 ", "5\n", "\t5", "--5", "+-5", "-", "+", ".", ".5", "5.", "", "5€", "(5.00)", "5-",
+        "½", "1'000", "1.005", "0.001", "9" * 30, "1." + "0" * 13 + "1",
     ],
 )  # fmt: skip
 def test_unreadable_amounts(bench: Bench, text: str) -> None:
@@ -186,7 +186,7 @@ def test_bad_dates(bench: Bench, text: str) -> None:
     ("text", "stored"),
     [
         ("2026-10-05T12:00:00Z", "2026-10-05 12:00:00"),
-        ("2026-10-05T12:00:00.5Z", "2026-10-05 12:00:00.5"),
+        ("2026-10-05T12:00:00.5Z", "2026-10-05 12:00:00.500000"),
         ("2026-10-05T12:00:00.123456Z", "2026-10-05 12:00:00.123456"),
         ("2026-03-29T02:30:00Z", "2026-03-29 02:30:00"),
         ("2026-10-25T02:30:00Z", "2026-10-25 02:30:00"),
@@ -367,7 +367,10 @@ def test_digests_are_a_function_of_content(bench: Bench, drafts: list[dict[str, 
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["EUR", "JPY", "KWD", "CLF"]), st.from_regex(r"[+-]?[0-9]{0,17}(\.[0-9]{0,5})?", fullmatch=True)),
+        st.tuples(
+            st.sampled_from(["EUR", "JPY", "KWD", "CLF"]),
+            st.from_regex(r"[+-]?[0-9]{0,17}(\.[0-9]{0,5})?", fullmatch=True),
+        ),
         min_size=1,
         max_size=30,
     )

@@ -268,7 +268,11 @@ def test_quarantine_keeps_rejections_and_faults(engine: DuckEngine, tmp_path: Pa
     queries = {"rejections": rejections_query(rejections, tmp_path / "rejections.jsonl")}
     target = tmp_path / "quarantine.parquet"
     engine.run(quarantine_plan(1), {"staged": [staged]}, {"quarantine": target}, queries)
-    rows = engine.fetch(DraftQuery("SELECT line, field, reason, text, native_id FROM read_parquet($p) ORDER BY line", {"p": str(target)}))  # fmt: skip
+    rows = engine.fetch(
+        DraftQuery(
+            "SELECT line, field, reason, text, native_id FROM read_parquet($p) ORDER BY line", {"p": str(target)}
+        )
+    )
     assert rows == [
         (2, "amount", "not a plain decimal number that its currency can hold", "x", "b"),
         (9, "date", "odd", "", None),

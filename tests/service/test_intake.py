@@ -75,7 +75,15 @@ def test_sources_do_not_mix(company: Any, records: Any) -> None:
 
 def test_a_bad_row_does_not_stop_the_others(company: Any, tmp_path: Path) -> None:
     """Rows that cannot be read are quarantined with line, field, reason and text; all others are accepted."""
-    good = {"id": "a", "ref": "k", "amount": "1.00", "currency": "EUR", "date": "2026-03-01", "version": "", "status": ""}
+    good = {
+        "id": "a",
+        "ref": "k",
+        "amount": "1.00",
+        "currency": "EUR",
+        "date": "2026-03-01",
+        "version": "",
+        "status": "",
+    }
     lines = [
         json.dumps(good),
         json.dumps(good | {"id": "b", "amount": "NaN"}),
@@ -273,7 +281,7 @@ def test_contract(make_company: Any, company_configuration: str, records: Any) -
     contract = "contract: {currencies: [EUR], quarantine_limit_percent: 10, required: [reference]}, kind: invoice"
     company = make_company(text=company_configuration.replace("kind: invoice", contract, 1))
     rows = [records.invoice(1, "1.00"), records.invoice(2, "1.00", currency="USD", ref=None), records.invoice(3, "x")]
-    with pytest.raises(IncompleteError, match="USD.*reference.*10%"):
+    with pytest.raises(IncompleteError, match=r"USD.*reference.*10%"):
         company.ingest("billing", rows)
     assert company.query(select(batches.c.state)) == [("refused",)]
     assert company.query(select(func.count()).select_from(parts)) == [(0,)]
@@ -354,5 +362,16 @@ def test_a_data_directory_named_like_a_partition(make_company: Any, tmp_path: Pa
     """Where the data lie says nothing about what they are."""
     company = make_company(text=STRIPE, directory=tmp_path / "currency=USD")
     path = tmp_path / "invoices.jsonl"
-    path.write_text(json.dumps({"object": "invoice", "id": "in_1", "total": 100, "currency": "eur", "created": 1790000000, "status": "paid"}))  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {
+                "object": "invoice",
+                "id": "in_1",
+                "total": 100,
+                "currency": "eur",
+                "created": 1790000000,
+                "status": "paid",
+            }
+        )
+    )
     assert company.ingest("stripe", path).totals["accepted"] == {"EUR": (1, 100)}

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from tieout.adapters.engine.duckdb import DuckEngine
 from tieout.adapters.sources.catalogue import source_for

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -184,8 +185,9 @@ def test_investment_statement_gives_its_cash_transactions_only() -> None:
     ("text", "value"),
     [
         ("5", "5"), ("+5.10", "5.10"), ("-5,10", "-5.10"), (".5", "0.5"), ("5.", "5"), ("007.00", "7.00"),
-        ("1,234", "1.234"), ("1,234.50", "1234.50"), ("-1.234.567,5", "-1234567.5"), ("12,34.50", None), ("1,234,567", None),
-        ("$120", None), ("1_000", None), ("１２", None), ("1e3", None), ("NaN", None), ("", None), ("-", None), (".", None),
+        ("1,234", "1.234"), ("1,234.50", "1234.50"), ("-1.234.567,5", "-1234567.5"), ("12,34.50", None),
+        ("1,234,567", None), ("$120", None), ("1_000", None), ("１２", None), ("1e3", None), ("NaN", None),
+        ("", None), ("-", None), (".", None),
         ("5.00-", None), ("1 000", None), ("9" * 41, None), (None, None),
     ],
 )  # fmt: skip
@@ -261,9 +263,7 @@ def test_options_serve_what_the_file_leaves_open(write: Writer) -> None:
 def test_transaction_that_cannot_be_a_line_is_rejected(write: Writer, tags: str, field: str, text: str) -> None:
     _, reading = read(write(document("\n" + tags)))
     (rejection,) = reading.rejections
-    assert (rejection.line, rejection.field, rejection.text) == (3 if "\n" in tags else 2, field, text) or (
-        rejection.line == 2 and rejection.field == field and rejection.text == text
-    )
+    assert (rejection.line, rejection.field, rejection.text) == (3, field, text)
 
 
 def test_transfer_confirmations_are_rejected_so_that_they_are_seen(write: Writer) -> None:
@@ -312,10 +312,11 @@ class TestEncodings:
         assert rows[0]["counterparty"] == "Привет"
 
     def test_row_with_bytes_of_no_text_is_rejected(self, write: Writer) -> None:
-        text = document(transaction(more="<NAME>Grüße</NAME>\n<MEMO>Maß</MEMO>\n") + transaction(more="<NAME>X"))
-        broken = text.encode().replace(b"X", b"\xff")
+        good = transaction(more="<NAME>Grüße</NAME>\n<MEMO>Maß</MEMO>\n")
+        text = document(good + transaction(more="<NAME>~</NAME>\n") + good)
+        broken = text.encode().replace(b"~", b"\xff")
         rows, reading = read(write(broken))
-        assert len(rows) == 1
+        assert [row["counterparty"] for row in rows] == ["Grüße", "Grüße"]
         assert [(one.field, one.text) for one in reading.rejections] == [("NAME", "�")]
 
 
@@ -388,10 +389,8 @@ def test_ten_megabyte_field_is_left_to_the_normaliser(write: Writer) -> None:
 @pytest.mark.parametrize("hostile", ["<", "<a ", "<a x='", "<!--", "<![CDATA[", "<?", "&", "&#", "</X>", " \n", "<X>1"])
 def test_hostile_repetition_takes_linear_time(write: Writer, hostile: str) -> None:
     path = write(document(transaction(more="<NAME>" + hostile * 300_000)))
-    try:
+    with suppress(InputError):
         read(path)
-    except InputError as error:
-        assert error.hint
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from tieout.adapters.engine.duckdb import DuckEngine
 from tieout.adapters.spool import as_query
+from tieout.core.matching.columns import PAIR_COLUMNS, PAIRS_SQL
 from tieout.core.matching.opening import source_names
 from tieout.core.matching.plan import FINDING_COLUMNS, OUTPUTS, match_plan
 from tieout.core.matching.proof import proof_lines, result_hash
@@ -22,6 +23,7 @@ from tieout.core.normalise import DRAFTS, normalise_plan
 from tieout.core.versions import classify_plan
 from tieout.model.configuration import PassConfig, ReconciliationConfig, SideConfig
 from tieout.model.money import decimal_text
+from tieout.model.plan import Plan, Step
 from tieout.model.reading import DraftQuery, Reading
 from tieout.model.run import ProofLine
 
@@ -170,9 +172,10 @@ class World:
         currencies: dict[tuple[int, int], str] = {}
         pairs = f"""run, match_id, currency, left_side, {_name("left_")}, left_minor, right_side, {_name("right_")},
             right_minor, fee_minor"""
-        for run, number, unit, side, name, left, other, other_name, right, fee in self.rows(
-            self.earlier["pairs"], pairs
-        ):
+        shown = Step("shown", f"SELECT {pairs} FROM {PAIRS_SQL}", "measure")
+        plan = Plan((shown,), inputs={"pairs": PAIR_COLUMNS})
+        measured = self.engine.run(plan, {"pairs": self.earlier["pairs"]}, {}).measured["shown"]
+        for run, number, unit, side, name, left, other, other_name, right, fee in measured:
             used[(run, number)] += [(side, name, left), (other, other_name, right)]
             types[(run, number)].add("exact")
             fees[(run, number)] += fee
@@ -206,7 +209,9 @@ def _name(prefix: str = "") -> str:
     return f"concat({prefix}native_id, CASE WHEN {prefix}occurrence > 0 THEN concat('#', {prefix}occurrence) END)"
 
 
-def configure(sides: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any]], **more: Any) -> ReconciliationConfig:
+def configure(
+    sides: Sequence[Mapping[str, Any]], passes: Sequence[Mapping[str, Any]], **more: Any
+) -> ReconciliationConfig:
     """A reconciliation from the short words of a case: pass keys are `key`, `key2`, `id` or `payout`, or per side."""
     built = tuple(
         SideConfig(

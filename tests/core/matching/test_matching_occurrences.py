@@ -6,10 +6,6 @@ from typing import Any
 
 import pytest
 
-BUG = (
-    "opening: `moved` holds the stored rows' item hashes, but which occurrences are current depends on all rows of an "
-    "identity: the items of a settled conflict stay, and one content of a conflict is counted twice"
-)
 SIDES = [{"name": "invoices", "kinds": ["invoice"]}, {"name": "payments", "kinds": ["payment"]}]
 PASSES = [{"type": "exact"}, {"type": "grouped"}]
 
@@ -47,7 +43,6 @@ def test_conflict_from_the_start(world: Any) -> None:
     assert len(world.matches()) == 2
 
 
-@pytest.mark.xfail(reason=BUG, strict=True)
 def test_conflict_settled_by_a_newer_version(world: Any) -> None:
     """A newer version takes the place of both: the other's payment has no invoice any more."""
     world.deliver("invoices", CONFLICT)
@@ -58,7 +53,6 @@ def test_conflict_settled_by_a_newer_version(world: Any) -> None:
     assert [match.shown()["used"] for match in world.matches().values()] == [{"in_1": "10.00", "py_1": "10.00"}]
 
 
-@pytest.mark.xfail(reason=BUG, strict=True)
 @pytest.mark.parametrize("first", [0, 1])
 def test_conflict_that_comes_later(world: Any, first: int) -> None:
     """One content was matched already when a file brings both: it is counted once, the other is new."""

@@ -93,7 +93,10 @@ def _share(records: Sequence[Record], match: Any) -> None:
             budget -= size
     else:
         sign = 1 if sums[larger] > 0 else -1
-        bearer = max((record for record in own if record.minor * sign > 0), key=lambda record: (abs(record.minor), _First(record)))  # fmt: skip
+        bearer = max(
+            (record for record in own if record.minor * sign > 0),
+            key=lambda record: (abs(record.minor), _First(record)),
+        )
         if abs(bearer.minor) <= gap:
             return
         shares += [(record, record.minor - sign * gap * (record is bearer)) for record in own]

@@ -178,6 +178,19 @@ def test_an_unforeseen_fault_is_one_line_without_data(
     assert "Traceback" in call("-C", reconciled, "runs").stderr
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_an_interruption_is_no_fault(
+    call: Call, reconciled: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*_words: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(listing, "select", fail)
+    result = call("-C", reconciled, "runs")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.startswith("interrupted:")
+
+
 def test_as_a_process(reconciled: Path) -> None:
     done = shell("-C", reconciled, "findings", "--json")
     assert done.returncode == 0

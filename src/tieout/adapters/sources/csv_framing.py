@@ -52,7 +52,8 @@ class Framing:
 @dataclass(slots=True)
 class Framed:
     """What framing found. `is_plain`: DuckDB may read the file itself, skipping `skip` lines; else `copy` holds
-    what it reads, placeholders included. `line_end` is what the lines of that file end in. `longest_bytes` is at least the longest line's length if that is long.
+    what it reads, placeholders included. `line_end` is what the lines of that file end in. `longest_bytes` is at
+    least the longest line's length if that is long.
     """
 
     is_plain: bool

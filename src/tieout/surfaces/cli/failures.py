@@ -18,6 +18,7 @@ CLEAN = 0
 FINDINGS = 1
 USAGE = 2
 INCOMPLETE = 3
+INTERRUPTED = 130
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 

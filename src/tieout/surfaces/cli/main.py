@@ -129,6 +129,8 @@ class CommandGroup(TyperGroup):
             code = _stopped(stop)
         except Exception as error:
             code = _outcome(error, as_json=as_json)
+        if code == failures.INTERRUPTED:
+            failures.say("interrupted: what was reported as done is kept, the rest has not happened")
         sys.exit(code if isinstance(code, int) else failures.CLEAN)
 
 
@@ -146,8 +148,9 @@ def _outcome(error: Exception, *, as_json: bool) -> int:
         if isinstance(error, TieoutError):
             return failures.tell(error, as_json=as_json)
         if isinstance(error, typer.Abort):
-            failures.say("stopped")
-            return failures.INCOMPLETE
+            return failures.INTERRUPTED
+        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":  # DuckDB's words for Ctrl-C
+            return failures.INTERRUPTED
         if isinstance(error, BrokenPipeError):
             _drop_output()
             return failures.INCOMPLETE

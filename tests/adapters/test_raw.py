@@ -87,11 +87,6 @@ def test_file_and_directories_are_synced(tmp_path: Path, monkeypatch: pytest.Mon
     assert seen[1:] == [tmp_path / "raw" / digest[:2], tmp_path / "raw"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="keep_raw: where the target exists, nothing is synced. A process killed between rename and directory sync "
-    "leaves a name in the cache only; the next one acknowledges it, and a power failure then loses the raw bytes",
-)
 def test_an_existing_copy_is_durable_before_it_is_relied_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copy that an earlier, killed process put there counts only once its directories are synced."""
     (tmp_path / "in").write_text("x")

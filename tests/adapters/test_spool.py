@@ -109,7 +109,6 @@ def test_rejections_and_ids(engine: DuckEngine, tmp_path: Path) -> None:
     assert _back(engine, ids_query([], tmp_path / "i2"), "native_id") == []
 
 
-@pytest.mark.xfail(strict=True, reason="spool: read_json takes its path for a pattern; escape it or spool elsewhere")
 def test_a_directory_named_like_a_pattern(engine: DuckEngine, tmp_path: Path) -> None:
     """The spool of `acme[1]` is not that of `acme1`."""
     chunk: dict[str, Any] = {"line": [1]}
@@ -119,11 +118,6 @@ def test_a_directory_named_like_a_pattern(engine: DuckEngine, tmp_path: Path) ->
     assert _back(engine, query, "native_id") == [("acme[1]",)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="spool: read_json takes `currency=USD` in a directory's name for a column and overwrites every row's "
-    "currency with it; say hive_partitioning = false",
-)
 def test_a_directory_named_like_a_partition(engine: DuckEngine, tmp_path: Path) -> None:
     """The spool in `currency=USD` says nothing about currencies."""
     (tmp_path / "currency=USD").mkdir()

@@ -355,9 +355,6 @@ reconciliations: {}
 """
 
 
-@pytest.mark.xfail(
-    strict=True, reason="spool: a data directory below `currency=USD` makes every spooled record's currency USD"
-)
 def test_a_data_directory_named_like_a_partition(make_company: Any, tmp_path: Path) -> None:
     """Where the data lie says nothing about what they are."""
     company = make_company(text=STRIPE, directory=tmp_path / "currency=USD")

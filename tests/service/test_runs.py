@@ -315,11 +315,6 @@ def test_dates_at_the_end_of_the_calendar(company: Any, records: Any) -> None:
     ]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="opening: carried items keep the keys of the rules they were opened under, so mending a wrong key in "
-    "tieout.yaml and running again matches nothing of what is open",
-)
 def test_mended_rules_apply_to_open_items(make_company: Any, company_configuration: str, records: Any) -> None:
     """Firm matches stand under new rules, but what is open is decided by the rules of the run."""
     wrong = company_configuration.replace(

@@ -37,8 +37,8 @@ def keep_raw(directory: Path, path: Path) -> tuple[str, int]:
             sync_file(part)
             target.parent.mkdir(exist_ok=True)
             os.replace(part, target)
-            sync_directory(target.parent)
-            sync_directory(directory)
+        sync_directory(target.parent)  # also where an earlier process, since killed, had put it there
+        sync_directory(directory)
     finally:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from tieout.adapters.patterns import exact_path
 from tieout.model.errors import InputError
 from tieout.model.reading import DraftChunk, DraftQuery, Reading
 from tieout.model.record import DRAFT_COLUMNS, Rejection
@@ -29,8 +30,8 @@ def as_query(reading: Reading, spool: Path) -> tuple[DraftQuery, list[str] | Non
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in _SPOOL_COLUMNS.items())
     sql = f"""
         SELECT * FROM read_json($spool, format = 'newline_delimited', columns = {{{columns}}},
-            maximum_object_size = 67108864)"""
-    return DraftQuery(sql, {"spool": str(spool)}), sorted(present)
+            maximum_object_size = 67108864, hive_partitioning = false)"""
+    return DraftQuery(sql, {"spool": exact_path(spool)}), sorted(present)
 
 
 def rejections_query(rejections: Sequence[Rejection], spool: Path) -> DraftQuery:
@@ -43,8 +44,10 @@ def rejections_query(rejections: Sequence[Rejection], spool: Path) -> DraftQuery
             file.write(orjson.dumps(asdict(rejection)))
             file.write(b"\n")
     columns = "{line: 'BIGINT', field: 'VARCHAR', reason: 'VARCHAR', text: 'VARCHAR'}"
-    sql = f"SELECT * FROM read_json($spool, format = 'newline_delimited', columns = {columns})"
-    return DraftQuery(sql, {"spool": str(spool)})
+    sql = (
+        f"SELECT * FROM read_json($spool, format = 'newline_delimited', columns = {columns}, hive_partitioning = false)"
+    )
+    return DraftQuery(sql, {"spool": exact_path(spool)})
 
 
 def ids_query(ids: Sequence[str], spool: Path) -> DraftQuery:
@@ -55,8 +58,9 @@ def ids_query(ids: Sequence[str], spool: Path) -> DraftQuery:
         for native_id in ids:
             file.write(orjson.dumps({"native_id": native_id}))
             file.write(b"\n")
-    sql = "SELECT * FROM read_json($ids, format = 'newline_delimited', columns = {native_id: 'VARCHAR'})"
-    return DraftQuery(sql, {"ids": str(spool)})
+    columns = "columns = {native_id: 'VARCHAR'}"
+    sql = f"SELECT * FROM read_json($ids, format = 'newline_delimited', {columns}, hive_partitioning = false)"
+    return DraftQuery(sql, {"ids": exact_path(spool)})
 
 
 def _write(chunks: Iterator[DraftChunk], spool: Path) -> set[str]:

@@ -4,9 +4,9 @@ control plane; their gaps are read there.)"""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date
 
-from tieout.core.findings import KEY_UNMAPPED, FindingDraft, fingerprint, severity_of, state_at
+from tieout.core.findings import KEY_UNMAPPED, FindingDraft, days_after, fingerprint, severity_of, state_at
 from tieout.core.versions import CONTESTED_COLUMNS, current_steps
 from tieout.model.configuration import SeverityThresholds
 from tieout.model.finding import Code, Kind
@@ -36,8 +36,10 @@ def check_plan(*, customers: bool, group_over: int) -> Plan:
     `customers` tells whether the source declares customers.
     """
     repeated = """
-        SELECT 'DUPLICATE_ID' AS code, kind, native_id, count(*) AS rows, min(currency) AS currency,
-            sum(amount_minor)::BIGINT AS amount_minor, max(batch) AS batch, min(effective_date) AS effective_date
+        SELECT 'DUPLICATE_ID' AS code, kind, native_id, count(*) AS rows,
+            CASE WHEN count(DISTINCT currency) = 1 THEN min(currency) END AS currency,
+            CASE WHEN count(DISTINCT currency) = 1 THEN sum(amount_minor)::BIGINT END AS amount_minor,
+            max(batch) AS batch, min(effective_date) AS effective_date
         FROM current_records
         WHERE id_hash IN (SELECT id_hash FROM records WHERE occurrence > 0)
         GROUP BY kind, native_id HAVING count(*) > 1"""
@@ -87,7 +89,7 @@ def _single(name: str, source: str, row: Mapping[str, object], as_of: date) -> F
     currency = None if row["currency"] is None else str(row["currency"])
     amount = None if row["amount_minor"] is None or currency is None else int(str(row["amount_minor"]))
     day = row["effective_date"] if isinstance(row["effective_date"], date) else None
-    due = day + timedelta(days=CUSTOMER_GRACE_DAYS) if code is Code.UNRESOLVED_CUSTOMER and day is not None else None
+    due = days_after(day, CUSTOMER_GRACE_DAYS) if code is Code.UNRESOLVED_CUSTOMER else None
     said = {"id": row["native_id"], "kind": row["kind"], "records": row["rows"]}
     if amount is not None and currency is not None:
         said |= {"amount": decimal_text(amount, currency), "currency": currency}

@@ -269,7 +269,7 @@ def show_finding(unit: Unit, number: int) -> tuple[FindingRow, list[HistoryRow]]
 
 
 def _finding(row: Row[*tuple[Any, ...]]) -> FindingRow:
-    def money(minor: int | None) -> str | None:
+    def _money(minor: int | None) -> str | None:
         return None if minor is None or row.currency is None else decimal_text(minor, row.currency)
 
     return FindingRow(
@@ -286,9 +286,9 @@ def _finding(row: Row[*tuple[Any, ...]]) -> FindingRow:
         record=row.anchor_id,
         customer=row.customer_id,
         currency=row.currency,
-        expected=money(row.expected_minor),
-        actual=money(row.actual_minor),
-        at_risk=money(row.at_risk_minor),
+        expected=_money(row.expected_minor),
+        actual=_money(row.actual_minor),
+        at_risk=_money(row.at_risk_minor),
         cause=row.cause,
         says=json.loads(row.says),
         evidence=json.loads(row.evidence),

@@ -65,7 +65,10 @@ class Preview:
     _path: Path
 
     def records(self, limit: int | None = None) -> Iterator[dict[str, object]]:
-        """The records in line order, by RECORD_KEYS; usable while the preview is open."""
+        """The records in line order, by RECORD_KEYS; usable while the preview is open.
+
+        Records of one line (an XML document without line breaks is one) stand in the order of date, kind and id.
+        """
         left = limit
         (bounds,) = self._fetch("SELECT min(line), max(line) FROM staged WHERE fault IS NULL")
         if bounds[0] is None:
@@ -83,7 +86,7 @@ class Preview:
         bounded = "" if limit is None else " LIMIT $limit"
         sql = f"""
             SELECT {columns} FROM staged WHERE fault IS NULL AND line >= $start AND line < $stop
-            ORDER BY line, file_row_number{bounded}"""
+            ORDER BY line, effective_date, kind, native_id, digest_a{bounded}"""
         values: dict[str, object] = {"start": start, "stop": start + CHUNK_LINES}
         return self._fetch(sql, values if limit is None else {**values, "limit": limit})
 
@@ -132,10 +135,10 @@ def _preview(engine: DuckEngine, path: Path, staged: Staged, directory: Path) ->
 
 
 def _fetch(engine: DuckEngine, path: Path, sql: str, values: Mapping[str, object] | None = None) -> list[Row]:
-    """Rows of a query over the relation `staged`: the staged file with its row numbers, absent columns NULL."""
+    """Rows of a query over the relation `staged`: the staged file, absent columns NULL."""
     nothing = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in STAGED_COLUMNS)
-    rows = "SELECT * FROM read_parquet($path, file_row_number = true, hive_partitioning = false)"
-    staged = f"WITH staged AS (SELECT {nothing}, NULL::BIGINT AS file_row_number WHERE false UNION ALL BY NAME {rows})"
+    rows = "SELECT * FROM read_parquet($path, hive_partitioning = false)"
+    staged = f"WITH staged AS (SELECT {nothing} WHERE false UNION ALL BY NAME {rows})"
     return engine.fetch(DraftQuery(f"{staged} {sql}", {"path": str(path), **(values or {})}))
 
 

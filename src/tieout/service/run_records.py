@@ -85,7 +85,8 @@ def recompute(unit: Unit, connection: Connection, configuration: Configuration, 
     inputs = paths_of(unit, connection, names)
     opening = manifest.opening_run
     before = {} if opening is None else load_proof(connection, unit.workspace, opening)
-    plan = match_plan(rules, run, opening=opening is not None)
+    renewed = bool(manifest.settings.get("renewed"))
+    plan = match_plan(rules, run, opening=opening is not None, renewed=renewed)
     with (
         tempfile.TemporaryDirectory(prefix="tieout-") as scratch,
         engine_for(configuration.engine, unit.cache_directory / "spill") as engine,

@@ -130,8 +130,7 @@ def _ground(unit: Unit, connection: Connection, config: ReconciliationConfig, da
     watched = sorted({*sources, *([config.disputes] if config.disputes else [])})
     refs = batch_refs(connection, workspace, watched)
     changed = changed_batches(refs, before.accepted if before else ())
-    if before is not None and before.rules_digest != rules_digest(config):
-        changed = tuple(sorted({*changed, *(ref.batch for ref in refs)}))  # new rules may let in other records
+    renewed = before is not None and before.rules_digest != rules_digest(config)
     version = connection.scalar(
         select(func.max(key_map_versions.c.version)).where(key_map_versions.c.workspace == workspace)
     )
@@ -144,6 +143,7 @@ def _ground(unit: Unit, connection: Connection, config: ReconciliationConfig, da
         as_of=day,
         key_map_version=version or 0,
         code_version=__version__,
+        settings={"renewed": True} if renewed else {},
     )
     return _Ground(
         opening_run=opening_run,
@@ -224,7 +224,8 @@ def _decide(
 ) -> _Decided:
     """Execute the plan over the ground's inputs, writing outputs into a directory."""
     opening = ground.opening_run is not None
-    plan = match_plan(config, run, opening=opening, complete=ground.open_slices > 0)
+    renewed = bool(ground.manifest.settings.get("renewed"))
+    plan = match_plan(config, run, opening=opening, complete=ground.open_slices > 0, renewed=renewed)
     with unit.read() as connection:
         inputs = paths_of(unit, connection, ground.inputs)
     outputs = {name: directory / f"{dataset}.parquet" for name, dataset in OUTPUTS.items()}

@@ -49,18 +49,18 @@ class ReconciliationStatus:
 def source_statuses(unit: Unit, configuration: Configuration) -> list[SourceStatus]:
     """Where every configured source stands, in the order of the configuration."""
 
-    def counted(state: str, column: Any = None) -> Any:
+    def _counted(state: str, column: Any = None) -> Any:
         return func.coalesce(func.sum(case((batches.c.state == state, 1 if column is None else column), else_=0)), 0)
 
     kept = batches.c.accepted + batches.c.superseding + batches.c.stale
     query = (
         select(
             batches.c.source,
-            counted("accepted").label("batches"),
-            counted("refused").label("refused"),
-            counted("withdrawn").label("withdrawn"),
-            counted("accepted", kept).label("records"),
-            counted("accepted", batches.c.quarantined).label("quarantined"),
+            _counted("accepted").label("batches"),
+            _counted("refused").label("refused"),
+            _counted("withdrawn").label("withdrawn"),
+            _counted("accepted", kept).label("records"),
+            _counted("accepted", batches.c.quarantined).label("quarantined"),
             func.max(case((batches.c.state == "accepted", batches.c.received_at))).label("last"),
         )
         .where(batches.c.workspace == unit.workspace)

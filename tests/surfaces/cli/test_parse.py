@@ -189,7 +189,7 @@ def test_many_lines_keep_their_order(call: Call, tmp_path: Path) -> None:
     path.write_text(
         "id,date,amount,currency\n" + "".join(f"r{row},2026-09-01,{row}.00,EUR\n" for row in range(120_000))
     )
-    (file,) = parsed(call("parse", "--json", path))
+    (file,) = json.loads(call("parse", "--json", path).stdout)["files"]
     assert [record["native_id"] for record in file["records"]] == [f"r{row}" for row in range(120_000)]
 
 

@@ -5,7 +5,6 @@ Values reach SQL as session variables or bound parameters, never as text; file l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +12,11 @@ from typing import Self
 
 import duckdb
 
+from tieout.adapters.patterns import exact_path
 from tieout.model.errors import IncompleteError, InputError
 from tieout.model.plan import Columns, Plan, Results, Row, Step, identifier
 from tieout.model.reading import DraftQuery
 
-_GLOB = re.compile(r"[*?\[]")
 _PARQUET = "(FORMAT parquet, PARQUET_VERSION v2, DICTIONARY_SIZE_LIMIT 1000)"
 
 
@@ -142,8 +141,8 @@ class DuckEngine:
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {_read_sql(step.name)}")
 
     def _files(self, name: str, paths: Sequence[Path]) -> None:
-        """Name some files for a view. A path is that file, never a pattern: `acme[1]` is not `acme1`."""
-        exact = [_GLOB.sub(r"[\g<0>]", str(path)) for path in paths]
+        """Name some files for a view. A path is that file, never a pattern."""
+        exact = [exact_path(path) for path in paths]
         self._connection.execute(f"SET VARIABLE {identifier('files_' + name)} = $1", [exact])
 
     def _bind(self, name: str, columns: Columns, paths: Sequence[Path]) -> None:

@@ -21,7 +21,27 @@ _RUN = "getvariable('run')::INTEGER AS run"
 _LANE = "9223372036854775807::UHUGEINT"
 
 
-def pair_steps(stage: Stage, left: str, right: str, *, single: Collection[str] = ()) -> tuple[Step, ...]:
+def taken_steps(stage: Stage, *, opening: bool) -> tuple[Step, ...]:
+    """Table `taken_n`: keys that admit one record on a side and have it in a firm match (side, key)."""
+    if not (opening and stage.unique):
+        return ()
+    number = stage.number
+    sql = f"""
+        SELECT DISTINCT side, key FROM firm
+        WHERE stage = {number} AND residual IS NULL AND list_contains(getvariable('unique_{number}'), side)
+            AND (run, match_id) NOT IN (SELECT (matched_run, match_id) FROM revoked)"""
+    return (Step(f"taken_{number}", sql),)
+
+
+def _admitted_sql(stage: Stage, *, opening: bool) -> str:
+    """The condition that an item's key is not taken by a firm match where it admits one record."""
+    number = stage.number
+    if not (opening and stage.unique):
+        return "true"
+    return f"(side, key_{number}) NOT IN (SELECT (side, key) FROM taken_{number})"
+
+
+def pair_steps(stage: Stage, left: str, right: str, *, opening: bool, single: Collection[str] = ()) -> tuple[Step, ...]:
     """One to one, the fast and common case: keys with one record on each side, equal amount and currency.
 
     Reads the views `left` and `right`; writes the output `pairs`; leaves everything else in table `pool_1`.
@@ -41,14 +61,16 @@ def pair_steps(stage: Stage, left: str, right: str, *, single: Collection[str] =
     )
     return (
         Step("crowded", crowded),
-        Step("pairs", _pairs_sql(stage, left, right, own_key=left in single), "output"),
+        Step("pairs", _pairs_sql(stage, left, right, opening=opening, own_key=left in single), "output"),
         Step("pool_1", pool),
     )
 
 
-def _pairs_sql(stage: Stage, left: str, right: str, *, own_key: bool) -> str:
+def _pairs_sql(stage: Stage, left: str, right: str, *, opening: bool, own_key: bool) -> str:
     key = f"key_{stage.number}"
     alone = f"{key} IS NOT NULL AND hash({key}) NOT IN (SELECT crowd FROM crowded)"
+    if opening and stage.unique:
+        alone += f" AND {_admitted_sql(stage, opening=opening)}"
     equal = "l.open_minor = r.open_minor"
     shown = {"stage": f"{stage.number}::INTEGER", "currency": "l.currency", "run": "getvariable('run')::INTEGER"}
     if not own_key:
@@ -72,7 +94,7 @@ def _fee_sql(stage: Stage, left: str, right: str) -> str:
     return f"{right}.fee_minor" if stage.fee == stage.sides[1] else f"-{left}.fee_minor"
 
 
-def stage_steps(stage: Stage, sides: Sequence[str], *, more: bool) -> tuple[Step, ...]:
+def stage_steps(stage: Stage, sides: Sequence[str], *, opening: bool, more: bool) -> tuple[Step, ...]:
     """One stage over `pool_n`; leaves `allocations_n`, `seen_n` (records that share a key) and `pool_n+1`.
 
     `more` tells that another stage follows.
@@ -81,7 +103,8 @@ def stage_steps(stage: Stage, sides: Sequence[str], *, more: bool) -> tuple[Step
     shared = f"SELECT key_{number} FROM pool_{number} WHERE key_{number} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
     seen = f"""
         SELECT {_SEEN}, key_{number} AS key FROM pool_{number}
-        WHERE open_minor <> 0 AND key_{number} IN (SELECT key_{number} FROM shared_{number})"""
+        WHERE open_minor <> 0 AND key_{number} IN (SELECT key_{number} FROM shared_{number})
+            AND {_admitted_sql(stage, opening=opening)}"""
     steps = [Step(f"shared_{number}", shared), Step(f"seen_{number}", seen)]
     parts: list[str] = []
     remaining = f"seen_{number}"
@@ -118,9 +141,15 @@ def _no_allocations() -> str:
 def _tied_sql(stage: Stage, sides: Sequence[str]) -> str:
     """Keys under which all sides are present and, in every currency, have equal sums (fee counted or not).
 
+    A key that admits one record on a side is never tied by several there.
+
     `residual_minor` is what the fee makes up: first side minus second; 0 where sums are equal as they are.
     """
     fee = f"CASE WHEN side = getvariable('fee_side_{stage.number}') THEN fee_minor ELSE 0 END" if stage.fee else "0"
+    many = f"""
+        SELECT key FROM seen_{stage.number} WHERE list_contains(getvariable('unique_{stage.number}'), side)
+        GROUP BY key, side HAVING count(*) > 1"""
+    fit = f"WHERE key NOT IN ({many})" if stage.unique else ""
     return f"""
         WITH sums AS (
             SELECT key, currency, side, sum(open_minor)::BIGINT AS total, sum(open_minor + {fee})::BIGINT AS with_fee
@@ -132,7 +161,7 @@ def _tied_sql(stage: Stage, sides: Sequence[str]) -> str:
                     - max(total) FILTER (WHERE side = getvariable('side_1')) AS difference
             FROM sums GROUP BY ALL
         ), keys AS (
-            SELECT key, bool_and(plain OR feeing) AS ties FROM currencies GROUP BY key
+            SELECT key, bool_and(plain OR feeing) AS ties FROM currencies {fit} GROUP BY key
         )
         SELECT key, currency, CASE WHEN plain THEN 0 ELSE difference END AS residual_minor
         FROM currencies WHERE key IN (SELECT key FROM keys WHERE ties)"""
@@ -142,11 +171,12 @@ def _ties_sql(stage: Stage) -> str:
     """Every record under a tied key, used in full, and a typed row for the fee where there is one."""
     nothing = ", ".join(f"NULL::{kind}" for _, kind in RECORD_IDENTITY)
     return f"""
-        SELECT {_match_id("s")} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency, 'grouped' AS type,
+        SELECT {_match_id(stage, "s")} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency,
+            'grouped' AS type,
             s.side, {_of("s")}, s.open_minor AS allocated_minor, NULL::VARCHAR AS residual, {_RUN}
         FROM seen_{stage.number} AS s JOIN tied_{stage.number} AS t ON s.key = t.key AND s.currency = t.currency
         UNION ALL
-        SELECT {_match_id("t")}, {stage.number}::INTEGER, t.key, t.currency, 'grouped', getvariable('side_0'),
+        SELECT {_match_id(stage, "t")}, {stage.number}::INTEGER, t.key, t.currency, 'grouped', getvariable('side_0'),
             {nothing}, -t.residual_minor, 'fee', {_RUN}
         FROM tied_{stage.number} AS t WHERE t.residual_minor <> 0"""
 
@@ -218,7 +248,8 @@ def _partial_sql(stage: Stage, remaining: str) -> str:
         ), shares AS (
             SELECT *, (sign(open_minor) * size)::BIGINT AS share FROM fitting WHERE fits
         )
-        SELECT {_match_id("s")} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency, 'partial' AS type,
+        SELECT {_match_id(stage, "s")} AS match_id, {stage.number}::INTEGER AS stage, s.key, s.currency,
+            'partial' AS type,
             s.side, {_of("s")}, s.share AS allocated_minor, NULL::VARCHAR AS residual, {_RUN}
         FROM shares AS s WHERE s.share <> 0"""
 
@@ -235,9 +266,10 @@ def _leftover_sql(number: int) -> str:
         FROM pool_{number} AS p LEFT JOIN used AS u ON u.side = p.side AND u.id_hash = p.id_hash"""
 
 
-def _match_id(alias: str) -> str:
-    """A group's id: one 63-bit lane of the MD5 of its key and currency."""
-    return f"(md5_number(concat(length({alias}.key), ':', {alias}.key, {alias}.currency)) & {_LANE})::BIGINT"
+def _match_id(stage: Stage, alias: str) -> str:
+    """A group's id: one 63-bit lane of the MD5 of its stage, key and currency."""
+    text = f"concat({stage.number}, ':', strlen({alias}.key), ':', {alias}.key, {alias}.currency)"
+    return f"(md5_number({text}) & {_LANE})::BIGINT"
 
 
 def _of(alias: str) -> str:

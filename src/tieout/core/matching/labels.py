@@ -21,7 +21,7 @@ def label_steps(reconciliation: ReconciliationConfig, staged: Sequence[Stage], *
     return (
         Step("left_open", f"SELECT {_NARROW} FROM pool_{last} WHERE open_minor <> 0"),
         Step("company", _company_sql(staged, opening=opening)),
-        Step("verdicts", _verdicts_sql(staged)),
+        Step("verdicts", _verdicts_sql(staged, len(reconciliation.sides))),
         Step("labels", _labels_sql(reconciliation)),
         Step("crowded_codes", _crowded_codes_sql(opening=opening)),
         Step("labelled", _labelled_sql(last, opening=opening), "view"),
@@ -48,25 +48,30 @@ def _company_sql(staged: Sequence[Stage], *, opening: bool) -> str:
     return " UNION ALL ".join(parts)
 
 
-def _verdicts_sql(staged: Sequence[Stage]) -> str:
-    """Per open item: what the other sides say under its keys, and whether its like was matched already."""
+def _verdicts_sql(staged: Sequence[Stage], sides: int) -> str:
+    """Per open item: what the other sides say under its keys, and whether its like, or its place, is taken."""
     keys = " UNION ALL ".join(
-        f"SELECT side, id_hash, native_id, currency, open_minor, {stage.number} AS stage, key_{stage.number} AS key"
-        f" FROM left_open WHERE key_{stage.number} IS NOT NULL"
+        f"""
+        SELECT side, id_hash, native_id, currency, open_minor, {stage.number} AS stage, key_{stage.number} AS key,
+            list_contains(getvariable('unique_{stage.number}'), side) AS admits_one
+        FROM left_open WHERE key_{stage.number} IS NOT NULL"""
         for stage in staged
     )
+    like = "c.side = i.side AND c.id_hash <> i.id_hash AND c.currency = i.currency AND c.said_minor = i.open_minor"
+    displaced = "i.admits_one AND c.side = i.side AND c.id_hash <> i.id_hash AND c.used_minor <> 0"
     return f"""
         WITH asking AS ({keys})
         SELECT i.side, i.id_hash,
-            bool_or(c.side <> i.side AND c.currency = i.currency) AS answered,
-            bool_or(c.side <> i.side) AS answered_otherwise,
+            count(DISTINCT c.side) FILTER (WHERE c.side <> i.side AND c.currency = i.currency)
+                >= {sides - 1} AS answered,
+            bool_or(c.side <> i.side AND c.currency <> i.currency) AS answered_otherwise,
+            bool_or(c.side <> i.side AND c.side = getvariable('side_0')) AS expected,
             bool_or(c.side <> i.side AND c.used_minor <> c.said_minor) AS answer_open,
-            bool_or(c.side = i.side AND c.id_hash <> i.id_hash AND c.currency = i.currency
-                AND c.said_minor = i.open_minor AND c.used_minor = c.said_minor) AS like_matched,
+            bool_or({like} AND c.used_minor = c.said_minor) AS like_matched,
+            bool_or({displaced}) AS displaced,
             min(c.native_id) FILTER (WHERE c.side <> i.side) AS other_id,
             min(c.currency) FILTER (WHERE c.side <> i.side AND c.currency <> i.currency) AS other_currency,
-            min(c.native_id) FILTER (WHERE c.side = i.side AND c.id_hash <> i.id_hash
-                AND c.said_minor = i.open_minor) AS like_id,
+            coalesce(min(c.native_id) FILTER (WHERE {like}), min(c.native_id) FILTER (WHERE {displaced})) AS like_id,
             sum(c.said_minor) FILTER (WHERE c.side <> i.side AND c.currency = i.currency) AS other_minor
         FROM asking AS i JOIN company AS c ON c.stage = i.stage AND c.key = i.key
         GROUP BY i.side, i.id_hash"""
@@ -80,10 +85,11 @@ def _labels_sql(reconciliation: ReconciliationConfig) -> str:
     return f"""
         SELECT l.side, l.id_hash,
             CASE WHEN {refund} THEN 'UNAPPLIED_REFUND'
+                 WHEN coalesce(v.displaced, false) THEN 'DUPLICATE_RECORD'
                  WHEN coalesce(v.like_matched, false) AND NOT coalesce(v.answer_open, false) THEN 'DUPLICATE_RECORD'
                  WHEN coalesce(v.answered, false) THEN 'AMOUNT_MISMATCH'
                  WHEN coalesce(v.answered_otherwise, false) THEN 'CURRENCY_MISMATCH'
-                 WHEN l.side = getvariable('side_0') THEN 'MISSING_RECORD'
+                 WHEN l.side = getvariable('side_0') OR coalesce(v.expected, false) THEN 'MISSING_RECORD'
                  ELSE '{unexpected}' END AS code,
             v.other_minor::BIGINT AS other_minor, v.other_currency,
             CASE WHEN code = 'DUPLICATE_RECORD' THEN v.like_id ELSE v.other_id END AS other_id

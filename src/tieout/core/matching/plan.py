@@ -10,7 +10,7 @@ from tieout.core.matching.columns import (
     REVOKED_COLUMNS,
 )
 from tieout.core.matching.items import Stage, side_parameters, stages
-from tieout.core.matching.keyed import pair_steps, stage_steps
+from tieout.core.matching.keyed import pair_steps, stage_steps, taken_steps
 from tieout.core.matching.labels import label_steps
 from tieout.core.matching.opening import first_pool_steps, next_pool_steps, source_names
 from tieout.core.matching.proof import delta_steps, hash_steps, proof_steps
@@ -29,9 +29,12 @@ OUTPUTS = {
 """Outputs of the plan, and the dataset each becomes a part of."""
 
 
-def match_plan(reconciliation: ReconciliationConfig, run: int, *, opening: bool, complete: bool = False) -> Plan:
+def match_plan(
+    reconciliation: ReconciliationConfig, run: int, *, opening: bool, complete: bool = False, renewed: bool = False
+) -> Plan:
     """Decide a reconciliation over its inputs; `opening` tells whether a closed run stands before this one, and
-    `complete` asks for all single breaks rather than for those that moved since the opening.
+    `complete` asks for all single breaks rather than for those that moved since the opening. `renewed` tells that
+    the rules have changed since.
 
     Outputs: see OUTPUTS. Measures: `movements`, `lanes`, `codes` (proof.py) and `breaks`, `converged`, `groups`
     (what findings are projected from).
@@ -39,14 +42,19 @@ def match_plan(reconciliation: ReconciliationConfig, run: int, *, opening: bool,
     names = [side.name for side in reconciliation.sides]
     staged = stages(reconciliation.sides, reconciliation.passes)
     paired = len(names) == 2
-    steps = list(next_pool_steps(reconciliation) if opening else first_pool_steps(reconciliation))
+    steps = list(next_pool_steps(reconciliation, renewed=renewed) if opening else first_pool_steps(reconciliation))
     if paired:
-        steps += pair_steps(staged[0], "side_0", "side_1", single=_own_id_sides(reconciliation, staged[0]))
+        steps += taken_steps(staged[0], opening=opening)
+        steps += pair_steps(
+            staged[0], "side_0", "side_1", opening=opening, single=_own_id_sides(reconciliation, staged[0])
+        )
     else:
         union = " UNION ALL ".join(f"SELECT * FROM side_{place}" for place in range(len(names)))
         steps.append(Step("pool_1", union))
     for stage in staged:
-        steps += stage_steps(stage, names, more=stage is not staged[-1])
+        if stage is not staged[0] or not paired:
+            steps += taken_steps(stage, opening=opening)
+        steps += stage_steps(stage, names, opening=opening, more=stage is not staged[-1])
     union = " UNION ALL ".join(f"SELECT * FROM allocations_{stage.number}" for stage in staged)
     steps.append(Step("allocations", union, "view"))
     steps.append(Step("allocations_written", f"SELECT {columns_sql(ALLOCATION_COLUMNS)} FROM allocations", "output"))

@@ -16,7 +16,7 @@ from rich.text import Text
 from tieout.model.errors import Place, UsageError
 from tieout.service.configuration import data_directory, load_configuration
 from tieout.service.workspace import initialise, open_workspace
-from tieout.simulate.month import simulate_month
+from tieout.simulate.month import MOST_CUSTOMERS, simulate_month
 from tieout.simulate.world import World
 from tieout.surfaces.cli.commands.deliveries import Delivered, deliver
 from tieout.surfaces.cli.commands.options import single_command
@@ -44,12 +44,14 @@ def command(
     directory: Annotated[Path, typer.Option("--dir", help="Where to write; an earlier demo there is replaced.")] = Path(
         "demo"
     ),
-    customers: Annotated[int, typer.Option("--customers", help="How many customers the company has.")] = 200,
+    customers: Annotated[
+        int, typer.Option("--customers", min=1, max=MOST_CUSTOMERS, help="How many customers the company has.")
+    ] = 200,
     seed: Annotated[int, typer.Option("--seed", help="Equal seeds give equal months.")] = 7,
 ) -> None:
     """Simulate a month of a software company, with faults; take it in, reconcile it, and show what disagrees."""
     started = time.monotonic()
-    _prepare(directory)
+    prepare(directory)
     out = console()
     world = simulate_month(directory, seed, customers)
     (directory / MARKER).write_text("made by `tieout demo`; replaced by the next one\n", encoding="utf-8")
@@ -71,7 +73,7 @@ def command(
     print_next(out, f"{words} status", f"{words} proof", f"{words} verify")
 
 
-def _prepare(directory: Path) -> None:
+def prepare(directory: Path) -> None:
     """Make room for a fresh demo. Raises UsageError for a directory that holds anything but an earlier one."""
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory", hint="choose another with --dir")

@@ -21,7 +21,16 @@ from sqlalchemy import select
 
 from tieout.adapters.store.tables import parts
 from tieout.core.findings import fingerprint
+from tieout.core.matching.columns import (
+    ALLOCATION_COLUMNS,
+    CLOSED_ITEM_COLUMNS,
+    OPEN_ITEM_COLUMNS,
+    PAIR_COLUMNS,
+    PAIRS_SQL,
+    REVOKED_COLUMNS,
+)
 from tieout.model.audit import Actor
+from tieout.model.plan import Plan, Step
 from tieout.model.reading import DraftQuery
 from tieout.service.datasets import EARLIER, paths_of, run_parts
 from tieout.service.staging import engine_for
@@ -60,6 +69,15 @@ def _deliveries(days: Sequence[Sequence[Any]]) -> list[dict[str, list[Any]]]:
     return told
 
 
+DATASETS = {
+    "open_items": OPEN_ITEM_COLUMNS,
+    "closed_items": CLOSED_ITEM_COLUMNS,
+    "pairs": PAIR_COLUMNS,
+    "allocations": ALLOCATION_COLUMNS,
+    "revoked": REVOKED_COLUMNS,
+}
+
+
 def _dataset(company: Any, run: int) -> dict[str, list[tuple[Any, ...]]]:
     """All rows that closed runs wrote, by dataset."""
     columns = {
@@ -76,9 +94,10 @@ def _dataset(company: Any, run: int) -> dict[str, list[tuple[Any, ...]]]:
     found = {}
     with engine_for(company.configuration.engine, None) as engine:
         for dataset, files in paths.items():
-            sql = f"SELECT {columns[dataset]} FROM read_parquet($files)"
-            query = DraftQuery(sql, {"files": [str(path) for path in files]})
-            found[dataset] = engine.fetch(query) if files else []
+            relation = PAIRS_SQL if dataset == "pairs" else dataset
+            shown = Step("shown", f"SELECT {columns[dataset]} FROM {relation}", "measure")
+            plan = Plan((shown,), inputs={dataset: DATASETS[dataset]})
+            found[dataset] = engine.run(plan, {dataset: files}, {}).measured["shown"]
     return found
 
 

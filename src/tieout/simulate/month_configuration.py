@@ -6,7 +6,7 @@ from tieout.simulate.postings import LEDGER_ZONE, RECEIVABLE
 from tieout.simulate.settlement import PAYOUT_CODE, TRANSFER_CODE
 
 _TEXT = """\
-# Reconciles the simulated month beside this file. Run `tieout run --all` after ingesting the files.
+# Reconciles the simulated month beside this file. Run `tieout run` after ingesting the files.
 workspace: quillstone
 
 sources:

@@ -30,6 +30,7 @@ class DuckEngine:
     def __init__(self, *, memory: str | None = None, threads: int | None = None, spill_directory: Path | None = None):
         self._connection = duckdb.connect(":memory:")
         self._set("TimeZone", "UTC")
+        self._set("enable_progress_bar", False)
         self._set("autoinstall_known_extensions", False)
         self._set("autoload_known_extensions", False)
         if memory is not None:

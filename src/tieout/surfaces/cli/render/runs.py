@@ -141,9 +141,9 @@ def print_summary(
 
 
 def print_next(out: Console, *commands: str) -> None:
-    """The commands a person is likely to type now."""
+    """The commands a person is likely to type now, never broken over lines: they are there to be copied."""
     for place, command in enumerate(commands):
-        out.print(Text("next: " if place == 0 else "      ", style="dim").append(command))
+        out.print(Text("next: " if place == 0 else "      ", style="dim").append(command), soft_wrap=True)
 
 
 def _rule(title: str) -> Rule:

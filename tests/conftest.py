@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from tieout.adapters.store.tables import METADATA, findings
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.core.versions import state_plan
 from tieout.model.audit import Actor
 from tieout.model.configuration import Configuration

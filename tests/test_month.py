@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from tieout.adapters.store.tables import batches, findings
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.model.audit import Actor
 from tieout.model.configuration import Configuration
 from tieout.model.errors import TieoutError

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from tieout.adapters.store.tables import findings
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.model.audit import Actor
 from tieout.service.checks import check_source
 from tieout.service.intake import ingest

@@ -34,12 +34,12 @@ NOT_IMPORTABLE = {"tieout.adapters.store.migrations.env": "runs only inside Alem
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 ABBREVIATION = re.compile(r"(^|_)(amt|recon|mgr|qty|txn|cfg|util|helper)(_|$)")
 FLOATS = {
-    "core/config_check.py": "likeness of words",
-    "core/config_entry.py": "likeness of words",
-    "core/config_shape.py": "likeness of words",
-    "adapters/sources/csv_dialect.py": "share of lines that a delimiter cuts alike",
-    "adapters/sources/csv_encoding.py": "share of bytes that tell an encoding",
-    "adapters/sources/tabular_mapping.py": "likeness of words",
+    "core/config/check.py": "likeness of words",
+    "core/config/entry.py": "likeness of words",
+    "core/config/shape.py": "likeness of words",
+    "adapters/sources/csv/dialect.py": "share of lines that a delimiter cuts alike",
+    "adapters/sources/csv/encoding.py": "share of bytes that tell an encoding",
+    "adapters/sources/tabular/mapping.py": "likeness of words",
     "adapters/store/database.py": "seconds between two attempts",
 }
 """Modules in which a float literal stands, and what it measures. None of it is money."""

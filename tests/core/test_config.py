@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from tieout.core import config_check
-from tieout.core.config import parse_configuration, rules_digest
-from tieout.core.config_shape import MAX_PROBLEMS
-from tieout.core.config_yaml import MAX_ALIASES, MAX_DEPTH, MAX_NODES
+from tieout.core.config import check as config_check
+from tieout.core.config.parsing import parse_configuration, rules_digest
+from tieout.core.config.shape import MAX_PROBLEMS
+from tieout.core.config.tree import MAX_ALIASES, MAX_DEPTH, MAX_NODES
 from tieout.core.matching import columns
 from tieout.core.starter import starter_configuration
 from tieout.model.configuration import (
@@ -342,7 +342,7 @@ def test_reading_loads_nothing_heavy_and_is_quick() -> None:
     """Every command reads the configuration first."""
     program = (
         "import sys, time; began = time.process_time()\n"
-        "from tieout.core.config import parse_configuration\n"
+        "from tieout.core.config.parsing import parse_configuration\n"
         "parse_configuration(sys.stdin.read() * 1, 'tieout.yaml')\n"
         "heavy = {'pydantic', 'sqlalchemy', 'duckdb', 'numpy', 'pyarrow'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.core.config import json_schema, parse_configuration
-from tieout.core.config_schema import schema
-from tieout.core.config_shape import check_shape
-from tieout.core.config_yaml import read_yaml
+from tieout.core.config.parsing import json_schema, parse_configuration
+from tieout.core.config.schema import schema
+from tieout.core.config.shape import check_shape
+from tieout.core.config.tree import read_yaml
 from tieout.model.configuration import Configuration, Contract, ReconciliationConfig, SeverityThresholds, SideConfig
 from tieout.model.reading import SourceOptions
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.core.starter import EXAMPLE_SOURCES, StarterSource, starter_configuration
 from tieout.model.errors import UsageError
 from tieout.model.record import DRAFT_COLUMNS

@@ -56,7 +56,7 @@ def clock() -> datetime:
 
 def carry_out(directory: Path, command: Command) -> str:
     """Do one command on a data directory through the service; returns what is to be acknowledged."""
-    from tieout.core.config import parse_configuration
+    from tieout.core.config.parsing import parse_configuration
     from tieout.model.audit import Actor
     from tieout.model.errors import UsageError
     from tieout.service.intake import ingest
@@ -108,7 +108,7 @@ def observe(directory: Path) -> dict[str, Any]:
     from sqlalchemy import select
 
     from tieout.adapters.store.tables import batches, findings, proofs, runs
-    from tieout.core.config import parse_configuration
+    from tieout.core.config.parsing import parse_configuration
     from tieout.model.errors import UsageError
     from tieout.service.verification import verify
     from tieout.service.workspace import open_workspace
@@ -419,7 +419,7 @@ def serve(words_in: Any = sys.stdin, tell: Callable[[str], None] = lambda line: 
     import duckdb
     import pysqlite3.dbapi2  # noqa: F401
 
-    import tieout.adapters.sources.json_rows
+    import tieout.adapters.sources.json_rows.source
     import tieout.service.intake
     import tieout.service.runs
     import tieout.service.verification

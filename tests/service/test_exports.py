@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from tieout.adapters.raw import sha256_of
 from tieout.adapters.store.tables import audit
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.core.exporting import EXPORTS, FORMATS, decimal_sql
 from tieout.model.audit import Actor
 from tieout.model.configuration import Configuration

@@ -309,7 +309,7 @@ _CHILD = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.model.audit import Actor
 from tieout.service.intake import ingest
 from tieout.service.workspace import open_workspace

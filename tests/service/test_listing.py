@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.model.audit import Actor
 from tieout.model.configuration import Configuration
 from tieout.model.errors import InputError, UsageError

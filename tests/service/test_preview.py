@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.core.starter import starter_configuration
 from tieout.model.configuration import EngineConfig, SourceConfig
 from tieout.model.errors import InputError, UsageError

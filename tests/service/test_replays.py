@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tieout.core.config import parse_configuration, rules_digest
+from tieout.core.config.parsing import parse_configuration, rules_digest
 from tieout.core.replaying import reconciliation_from
 from tieout.model.audit import Actor
 from tieout.model.errors import IncompleteError, UsageError

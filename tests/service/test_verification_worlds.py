@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from tieout.adapters.store.tables import batches
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.model.audit import Actor, Breach
 from tieout.model.configuration import Configuration
 from tieout.service.intake import ingest

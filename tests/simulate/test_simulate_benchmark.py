@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.model.errors import UsageError
 from tieout.simulate.benchmark import simulate_benchmark
 from tieout.simulate.world import BenchmarkWorld

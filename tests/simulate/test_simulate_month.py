@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.model.errors import UsageError
 from tieout.simulate.month import simulate_month
 from tieout.simulate.plain_books import BankStatement, ledger, minor, objects, reconciled, rows, statements

@@ -19,7 +19,7 @@ from tieout import __version__
 from tieout.adapters import parts as part_store
 from tieout.adapters.store.tables import heads, key_map_versions, parts, proofs, runs, slices
 from tieout.core.checks import dispute_draft, dispute_fingerprint, dispute_is_over, disputes_plan
-from tieout.core.config import rules_digest
+from tieout.core.config.parsing import rules_digest
 from tieout.core.findings import FindingDraft, draft_of_break, group_drafts
 from tieout.core.matching.opening import source_names
 from tieout.core.matching.plan import FINDING_COLUMNS, OUTPUTS, match_plan

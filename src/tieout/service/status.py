@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, select
 
 from tieout.adapters.store.tables import batches, heads, runs
-from tieout.core.config import rules_digest
+from tieout.core.config.parsing import rules_digest
 from tieout.core.matching.opening import source_names
 from tieout.model.configuration import Configuration, ReconciliationConfig
 from tieout.service.datasets import batch_refs, changed_batches

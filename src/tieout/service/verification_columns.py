@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from tieout.adapters.raw import raw_path, sha256_of
 from tieout.adapters.store.tables import batch_totals, batches, findings, parts, runs
-from tieout.core.config import rules_digest
+from tieout.core.config.parsing import rules_digest
 from tieout.core.findings import fingerprint
 from tieout.core.verifying import (
     SHOWN_ROWS,

@@ -27,7 +27,7 @@ from tieout.adapters.store.tables import (
     runs,
 )
 from tieout.core.audit import verify_chain
-from tieout.core.config import rules_digest
+from tieout.core.config.parsing import rules_digest
 from tieout.model.audit import Breach
 from tieout.model.finding import FIRST_STATES, TRANSITIONS
 from tieout.service.evidence import Evidence, Found

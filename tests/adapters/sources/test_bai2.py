@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.adapters.sources import bai2, bai2_records
-from tieout.adapters.sources.bai2_fields import day_of, sign_of
+from tieout.adapters.sources.bai2 import records as bai2_records
+from tieout.adapters.sources.bai2 import source as bai2
+from tieout.adapters.sources.bai2.fields import day_of, sign_of
 from tieout.adapters.sources.catalogue import source_for
 from tieout.model.errors import InputError
 from tieout.model.reading import Reading, SourceOptions
@@ -568,7 +569,7 @@ def test_memory_does_not_follow_the_file(tmp_path: Path) -> None:
     script = dedent("""
         import resource, sys
         from pathlib import Path
-        from tieout.adapters.sources.bai2 import SOURCE
+        from tieout.adapters.sources.bai2.source import SOURCE
         from tieout.model.reading import SourceOptions
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         reading = SOURCE.read(Path(sys.argv[1]), SourceOptions())

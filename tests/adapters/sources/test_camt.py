@@ -11,8 +11,9 @@ from textwrap import dedent
 
 import pytest
 
-from tieout.adapters.sources import camt, camt_entry
-from tieout.adapters.sources.camt_fields import day_of, instant_of
+from tieout.adapters.sources.camt import entry as camt_entry
+from tieout.adapters.sources.camt import source as camt
+from tieout.adapters.sources.camt.fields import day_of, instant_of
 from tieout.model.errors import InputError
 from tieout.model.reading import Reading, SourceOptions
 from tieout.model.record import DRAFT_COLUMNS
@@ -447,7 +448,7 @@ def test_memory_does_not_follow_the_file(tmp_path: Path) -> None:
     script = dedent("""
         import resource, sys
         from pathlib import Path
-        from tieout.adapters.sources.camt import SOURCE
+        from tieout.adapters.sources.camt.source import SOURCE
         from tieout.model.reading import SourceOptions
         import lxml.etree
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tieout.adapters.sources.csv import SOURCE
+from tieout.adapters.sources.csv.source import SOURCE
 from tieout.model.errors import InputError
 from tieout.model.reading import DraftQuery, Reading, SourceOptions
 

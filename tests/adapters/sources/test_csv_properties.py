@@ -17,7 +17,7 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.adapters.sources.csv import SOURCE
+from tieout.adapters.sources.csv.source import SOURCE
 from tieout.model.errors import InputError
 from tieout.model.reading import DraftQuery, Reading, SourceOptions
 
@@ -36,7 +36,7 @@ def drafts_of(reading: Reading) -> list[Row]:
 def read_bytes(data: bytes, options: SourceOptions, block_bytes: int = 1 << 18) -> tuple[Reading, list[Row]]:
     with (
         tempfile.TemporaryDirectory() as directory,
-        mock.patch("tieout.adapters.sources.csv_framing.BLOCK_BYTES", block_bytes),
+        mock.patch("tieout.adapters.sources.csv.framing.BLOCK_BYTES", block_bytes),
     ):
         path = Path(directory) / "table.csv"
         path.write_bytes(data)

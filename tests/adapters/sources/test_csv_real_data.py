@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tieout.adapters.sources.csv import SOURCE
+from tieout.adapters.sources.csv.source import SOURCE
 from tieout.model.reading import DraftQuery, Reading, SourceOptions
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"

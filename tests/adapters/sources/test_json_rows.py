@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.adapters.sources import json_values
-from tieout.adapters.sources.json_rows import SOURCE
+from tieout.adapters.sources.json_rows import values as json_values
+from tieout.adapters.sources.json_rows.source import SOURCE
 from tieout.model.errors import InputError
 from tieout.model.reading import DraftQuery, Reading, SourceOptions
 

@@ -13,8 +13,10 @@ from textwrap import dedent
 
 import pytest
 
-from tieout.adapters.sources import catalogue, mt940, mt940_statement
-from tieout.adapters.sources.mt940_fields import read_balance
+from tieout.adapters.sources import catalogue
+from tieout.adapters.sources.mt940 import source as mt940
+from tieout.adapters.sources.mt940 import statement as mt940_statement
+from tieout.adapters.sources.mt940.fields import read_balance
 from tieout.model.errors import InputError
 from tieout.model.reading import Reading, SourceOptions
 from tieout.model.record import DRAFT_COLUMNS
@@ -418,7 +420,7 @@ def test_memory_does_not_follow_the_file(tmp_path: Path) -> None:
     script = dedent("""
         import resource, sys
         from pathlib import Path
-        from tieout.adapters.sources.mt940 import SOURCE
+        from tieout.adapters.sources.mt940.source import SOURCE
         from tieout.model.reading import SourceOptions
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         reading = SOURCE.read(Path(sys.argv[1]), SourceOptions())

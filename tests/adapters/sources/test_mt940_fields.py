@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from tieout.adapters.sources.mt940_fields import StatementLine, amount_of, read_statement_line
-from tieout.adapters.sources.mt940_information import DESCRIPTION_CHARACTERS, read_information
+from tieout.adapters.sources.mt940.fields import StatementLine, amount_of, read_statement_line
+from tieout.adapters.sources.mt940.information import DESCRIPTION_CHARACTERS, read_information
 
 
 def line_of(text: str) -> StatementLine:

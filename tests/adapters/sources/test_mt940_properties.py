@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.adapters.sources.mt940 import SOURCE
+from tieout.adapters.sources.mt940.source import SOURCE
 from tieout.model.errors import InputError
 from tieout.model.money import EXPONENTS
 from tieout.model.reading import Reading, SourceOptions

@@ -20,9 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.adapters.sources import ofx, ofx_text
 from tieout.adapters.sources.catalogue import source_for
-from tieout.adapters.sources.ofx_fields import amount_of, day_of, instant_of
+from tieout.adapters.sources.ofx import source as ofx
+from tieout.adapters.sources.ofx import text as ofx_text
+from tieout.adapters.sources.ofx.fields import amount_of, day_of, instant_of
 from tieout.model.errors import InputError
 from tieout.model.reading import Reading, SourceOptions
 from tieout.model.record import DRAFT_COLUMNS
@@ -584,7 +585,7 @@ def test_memory_does_not_follow_the_file(tmp_path: Path) -> None:
     script = dedent("""
         import resource, sys
         from pathlib import Path
-        from tieout.adapters.sources.ofx import SOURCE
+        from tieout.adapters.sources.ofx.source import SOURCE
         from tieout.model.reading import SourceOptions
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         reading = SOURCE.read(Path(sys.argv[1]), SourceOptions())

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tieout.adapters.sources import qif
 from tieout.adapters.sources.catalogue import source_for
-from tieout.adapters.sources.qif_forms import Forms, Survey
+from tieout.adapters.sources.qif import source as qif
+from tieout.adapters.sources.qif.forms import Forms, Survey
 from tieout.model.errors import InputError
 from tieout.model.reading import Reading, SourceOptions
 from tieout.model.record import DRAFT_COLUMNS

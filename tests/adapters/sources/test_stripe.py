@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tieout.adapters.sources import stripe, stripe_objects
-from tieout.adapters.sources.stripe_currency import THREE_DECIMAL, ZERO_DECIMAL, major_text, stripe_exponent
+from tieout.adapters.sources.stripe import objects as stripe_objects
+from tieout.adapters.sources.stripe import source as stripe
+from tieout.adapters.sources.stripe.currency import THREE_DECIMAL, ZERO_DECIMAL, major_text, stripe_exponent
 from tieout.model.errors import InputError
 from tieout.model.money import EXPONENTS, MAX_MINOR, parse_decimal
 from tieout.model.reading import Reading, SourceOptions
@@ -348,7 +349,7 @@ def test_memory_does_not_follow_the_file(tmp_path: Path) -> None:
     script = dedent("""
         import resource, sys
         from pathlib import Path
-        from tieout.adapters.sources.stripe import SOURCE
+        from tieout.adapters.sources.stripe.source import SOURCE
         from tieout.model.reading import SourceOptions
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         reading = SOURCE.read(Path(sys.argv[1]), SourceOptions())

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from tieout.adapters.sources import stripe, stripe_json
+from tieout.adapters.sources.stripe import framing as stripe_json
+from tieout.adapters.sources.stripe import source as stripe
 from tieout.model.errors import InputError
 from tieout.model.reading import Reading, SourceOptions
 

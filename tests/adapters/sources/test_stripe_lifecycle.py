@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tieout.adapters.sources.stripe_fields import Context, StripeObject
-from tieout.adapters.sources.stripe_json import without_secrets
-from tieout.adapters.sources.stripe_lifecycle import version_of
+from tieout.adapters.sources.stripe.fields import Context, StripeObject
+from tieout.adapters.sources.stripe.framing import without_secrets
+from tieout.adapters.sources.stripe.lifecycle import version_of
 
 PATHS = {
     "invoice": [

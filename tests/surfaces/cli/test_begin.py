@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tieout.core.config import parse_configuration
+from tieout.core.config.parsing import parse_configuration
 from tieout.surfaces.cli.commands.demo import MARKER, prepare
 
 Call = Callable[..., Result]

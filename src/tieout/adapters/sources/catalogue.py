@@ -16,15 +16,15 @@ HEAD_BYTES = 65_536
 LEAST_SCORE = 10
 
 BUILT_IN = {
-    "bai2": "tieout.adapters.sources.bai2",
-    "camt": "tieout.adapters.sources.camt",
-    "csv": "tieout.adapters.sources.csv",
-    "json": "tieout.adapters.sources.json_rows",
-    "mt940": "tieout.adapters.sources.mt940",
-    "ofx": "tieout.adapters.sources.ofx",
+    "bai2": "tieout.adapters.sources.bai2.source",
+    "camt": "tieout.adapters.sources.camt.source",
+    "csv": "tieout.adapters.sources.csv.source",
+    "json": "tieout.adapters.sources.json_rows.source",
+    "mt940": "tieout.adapters.sources.mt940.source",
+    "ofx": "tieout.adapters.sources.ofx.source",
     "parquet": "tieout.adapters.sources.parquet",
-    "qif": "tieout.adapters.sources.qif",
-    "stripe": "tieout.adapters.sources.stripe",
+    "qif": "tieout.adapters.sources.qif.source",
+    "stripe": "tieout.adapters.sources.stripe.source",
 }
 """Format name to module; each module offers a `SOURCE`."""
 

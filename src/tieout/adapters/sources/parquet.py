@@ -11,10 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tieout.adapters.sources.csv_encoding import OwnedParameters, linked_without_glob
-from tieout.adapters.sources.tabular import Table, check_settings, plan_drafts
-from tieout.adapters.sources.tabular_expressions import quote_identifier
-from tieout.adapters.sources.tabular_mapping import TableColumn
+from tieout.adapters.sources.csv.encoding import OwnedParameters, linked_without_glob
+from tieout.adapters.sources.tabular.expressions import quote_identifier
+from tieout.adapters.sources.tabular.mapping import TableColumn
+from tieout.adapters.sources.tabular.plan import Table, check_settings, plan_drafts
 from tieout.model.errors import InputError, Place
 from tieout.model.reading import DraftQuery, Reading, SourceOptions
 

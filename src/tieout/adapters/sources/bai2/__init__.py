@@ -1,0 +1,1 @@
+"""BAI2 with its control totals."""

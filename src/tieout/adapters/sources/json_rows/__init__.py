@@ -1,0 +1,1 @@
+"""Generic JSON: arrays, JSON lines, lists under a name."""

@@ -1,0 +1,1 @@
+"""Columns of a table to draft columns: declared or inferred, for CSV, Parquet and JSON alike."""

@@ -1,0 +1,1 @@
+"""`tieout.yaml` to a checked `Configuration`: every problem at once, with file, line, field and the likely fix."""

@@ -48,7 +48,7 @@ RECORD = st.fixed_dictionaries(
 DAY = st.lists(RECORD, min_size=1, max_size=7)
 DAYS = st.lists(DAY, min_size=1, max_size=3)
 FEW = settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +42,13 @@ reconciliations:
     on: {invoices: reference, payments: reference}
 engine: {threads: 1}
 """
+
+IMPORTED_ONCE = (
+    "alembic.command", "alembic.config", "duckdb", "pysqlite3.dbapi2", "tieout.adapters.sources.json_rows.source",
+    "tieout.core.config.parsing", "tieout.service.intake", "tieout.service.runs", "tieout.service.withdrawal",
+    "tieout.service.workspace",
+)  # fmt: skip
+"""What the zygote loads before it forks, so that a child's system calls are the command's own."""
 
 Command = tuple[str, ...]
 """A command of the scenario: its name and its arguments."""
@@ -416,17 +424,8 @@ def _child(words: Mapping[str, Any], gate: int) -> None:
 
 def serve(words_in: Any = sys.stdin, tell: Callable[[str], None] = lambda line: print(line, flush=True)) -> None:
     """The zygote: for each command fork a child, tell its id, open the gate on request, tell how it ended."""
-    import duckdb
-    import pysqlite3.dbapi2  # noqa: F401
-
-    import tieout.adapters.sources.json_rows.source
-    import tieout.service.intake
-    import tieout.service.runs
-    import tieout.service.verification
-    import tieout.service.withdrawal
-    import tieout.service.workspace  # noqa: F401
-
-    assert duckdb.__version__
+    for module in IMPORTED_ONCE:
+        import_module(module)
     tell("ready")
     for line in words_in:
         words = json.loads(line)

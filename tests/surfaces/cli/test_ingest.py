@@ -122,3 +122,24 @@ def test_a_batch_is_superseded(call: Call, company: Path) -> None:
     assert call("-C", company, "supersede", 3, "--reason", "again").exit_code == 2
     assert call("-C", company, "supersede", 99, "--reason", "none").exit_code == 2
     assert call("-C", company, "supersede", 1, "--reason", " ").exit_code == 2
+
+
+def test_when_a_delivery_was_observed_settles_which_content_is_later(call: Call, fresh: Path) -> None:
+    call("init", fresh)
+    ledger = fresh / "ledger.csv"
+    header = "id,day,amount,currency,number\n"
+    ledger.write_text(f"{header}1,2026-09-21,10.00,EUR,N1\n")
+    call("-C", fresh, "ingest", "ledger", "--observed-at", "2026-10-02")
+    outcomes = []
+    for amount, day in (("11.00", "2026-10-01"), ("12.00", "2026-10-03T00:00+02:00")):
+        ledger.write_text(f"{header}1,2026-09-21,{amount},EUR,N1\n")
+        (one,) = files(call("-C", fresh, "ingest", "ledger", "--observed-at", day, "--json"))
+        outcomes.append((one["stale"], one["superseding"], one["undated"]))
+    assert outcomes == [(1, 0, 0), (0, 1, 0)]
+    ledger.write_text(f"{header}2,2026-09-21,10.00,EUR,N1\n")
+    call("-C", fresh, "ingest", "ledger")
+    ledger.write_text(f"{header}2,2026-09-21,10.50,EUR,N1\n")
+    assert "nothing says which is later" in call("-C", fresh, "ingest", "ledger").stdout
+    wrong = call("-C", fresh, "ingest", "ledger", "--observed-at", "yesterday")
+    assert wrong.exit_code == 2
+    assert "2026-10-05" in wrong.stderr

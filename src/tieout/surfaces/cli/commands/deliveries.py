@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from tieout.model.errors import TieoutError
@@ -28,6 +29,7 @@ def deliver(
     tell: Callable[[str], None],
     *,
     declared_format: str | None = None,
+    observed_at: datetime | None = None,
     dry_run: bool = False,
 ) -> Iterable[Delivered]:
     """Take in (source, file) after (source, file), yielding each as it is done."""
@@ -42,6 +44,7 @@ def deliver(
                 path,
                 opened.actor,
                 declared_format=declared_format,
+                observed_at=observed_at,
                 dry_run=dry_run,
             )
         except TieoutError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tieout.model.configuration import Configuration
-from tieout.model.errors import UsageError
+from tieout.model.errors import Place, UsageError
 from tieout.surfaces.cli.commands.deliveries import Delivered, deliver
 from tieout.surfaces.cli.commands.options import Format, Json, existing, single_command
 from tieout.surfaces.cli.failures import CLEAN, INCOMPLETE, error_document, nearby, say
@@ -33,6 +34,10 @@ def command(
         list[Path] | None, typer.Argument(help="Files to take in; absent: those that the source declares.")
     ] = None,
     declared_format: Format = None,
+    observed_at: Annotated[
+        str | None,
+        typer.Option(help="When the source said this, for rows it does not version: 2026-10-05 or 2026-10-05T12:00Z."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report all of it, but keep nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -42,10 +47,13 @@ def command(
     read, or breaks its source's contract, is refused whole and recorded as such; the others are still taken in, and
     the call ends with 3.
     """
+    observed = None if observed_at is None else _instant(observed_at)
     with session(context) as opened:
         chosen = _chosen(opened, source, files or [])
         with progress() as tell:
-            done = list(deliver(opened, chosen, tell, declared_format=declared_format, dry_run=dry_run))
+            done = list(
+                deliver(opened, chosen, tell, declared_format=declared_format, observed_at=observed, dry_run=dry_run)
+            )
     refused = [one for one in done if one.error is not None]
     if as_json:
         write_json({"files": [_document(one) for one in done]})
@@ -54,6 +62,16 @@ def command(
     for one in refused:
         say(str(one.error), error=True)
     raise typer.Exit(INCOMPLETE if refused else CLEAN)
+
+
+def _instant(words: str) -> datetime:
+    """An instant as a person writes it; without a zone it is UTC. Raises UsageError for anything else."""
+    try:
+        moment = datetime.fromisoformat(words)
+    except ValueError:
+        hint = "write it like 2026-10-05 or 2026-10-05T12:00Z"
+        raise UsageError(f"{words!r} is no instant", hint=hint, place=Place(field="--observed-at")) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _chosen(opened: Session, source: str | None, files: list[Path]) -> list[tuple[str, Path]]:

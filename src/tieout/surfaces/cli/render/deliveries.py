@@ -28,6 +28,7 @@ def ingest_document(name: str, report: IngestReport) -> dict[str, object]:
         "batch": report.batch,
         "state": report.state,
         **{outcome: report.counts[outcome] for outcome in ("read", *OUTCOMES)},
+        "undated": report.undated,
         "totals": totals_text(report.totals),
         "duplicates_of": {str(batch): rows for batch, rows in sorted(report.duplicates_of.items())},
         "statements": [statement_document(statement) for statement in report.statements],
@@ -46,6 +47,9 @@ def print_ingested(out: Console, name: str, report: IngestReport) -> None:
     out.print(Text("  ").append_text(outcomes_text(report)))
     for words in _sums(report.totals):
         out.print(Text(f"  {words}", style="dim"))
+    if report.undated:
+        words = f"  {report.undated:,} rows differ from what is known, and nothing says which is later: map `version`"
+        out.print(Text(f"{words}, or say --observed-at", style="yellow"))
     if report.statements:
         out.print(statements_view(report.statements))
     print_rejections(out, report.quarantined, report.counts["quarantined"])

@@ -236,4 +236,6 @@ def test_nothing_is_wider_than_the_terminal(call: Call, reconciled: Path, column
         ["findings", "show", 1],
     ):
         result = call("-C", reconciled, *words, columns=columns)
-        assert max(map(len, result.stdout.splitlines())) <= columns, words
+        to_copy = ("next: tieout", "      tieout")  # a command is one line, however long its directory
+        lines = [line for line in result.stdout.splitlines() if not line.startswith(to_copy)]
+        assert max(map(len, lines)) <= columns, words

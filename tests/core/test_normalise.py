@@ -155,6 +155,13 @@ def test_money_without_currency(bench: Bench) -> None:
     assert bench.row(kind="customer", currency=None, amount=None)["fault"] is None
 
 
+@pytest.mark.parametrize("field", ["amount", "fee", "net"])
+def test_no_amount_is_lost_silently(bench: Bench, field: str) -> None:
+    """An amount without a currency cannot be kept, so its row is refused, whatever its kind."""
+    row = bench.row(**{"kind": "subscription", "currency": None, "amount": None, field: "5.00"})
+    assert row["fault"] == ("currency", "an amount needs a currency: declare or map it", "")
+
+
 @pytest.mark.parametrize(
     ("text", "stored"),
     [

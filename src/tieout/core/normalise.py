@@ -198,8 +198,9 @@ def _fault_sql(present: set[str], derived_ids: bool) -> str:
         reason = f"longer than {MAX_ID_LENGTH} characters"
         checks.append(fault("native_id", _longer("given_id", MAX_ID_LENGTH), reason, "given_id"))
         checks.append(fault("native_id", "contains(given_id, chr(0))", "contains a NUL character"))
-    needs = "currency IS NULL AND "
-    checks.append(fault("currency", needs + is_money, "an amount needs a currency: declare or map it"))
+    carries = " OR ".join([is_money, *(f"{column}_text IS NOT NULL" for column in moneys)])
+    needs = f"currency IS NULL AND ({carries})"
+    checks.append(fault("currency", needs, "an amount needs a currency: declare or map it"))
     if "currency" in present:
         unknown = "currency IS NOT NULL AND exponent IS NULL"
         checks.append(fault("currency", unknown, "not an ISO 4217 currency", "currency"))

@@ -24,6 +24,9 @@ from tieout.model.errors import InputError, Place, TieoutError
 from tieout.model.reading import Reading, SourceOptions
 from tieout.model.record import Rejection, Statement
 
+_HELD_BYTES = 256_000_000
+"""Files below this size are read into memory before they are normalised; larger ones stream."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -130,7 +133,8 @@ def stage_file(
         present = present if present is not None else engine.columns(query)
         plan = normalise_plan(source.name, batch, present, derived_ids=reading.derived_ids, observed_us=observed_us)
         staged_path = directory / "staged.parquet"
-        engine.run(plan, {}, {"staged": staged_path}, {DRAFTS: query})
+        small = path.stat().st_size < _HELD_BYTES
+        engine.run(plan, {}, {"staged": staged_path}, {DRAFTS: query}, hold=small)
         rejections = (*reading.rejections, *_engine_rejections(engine, reading))
     except InputError as error:
         raise _renamed(error, shown_name) from error

@@ -5,7 +5,7 @@ Values reach SQL as session variables or bound parameters, never as text; file l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,25 +58,36 @@ class DuckEngine:
         inputs: Mapping[str, Sequence[Path]],
         outputs: Mapping[str, Path],
         queries: Mapping[str, DraftQuery] | None = None,
+        *,
+        hold: bool = False,
     ) -> Results:
         """Run a plan; see the protocol. `queries` are relations the engine reads by itself (drafts of a file).
+
+        With `hold` they are read into memory first: numbering a file's lines is the work of one thread, and what
+        stands above it in one statement would be too.
 
         Raises InputError when a query's file cannot be read, IncompleteError when a part cannot, or when memory or
         disk run out.
         """
         written: dict[str, int] = {}
         measured: dict[str, list[Row]] = {}
-        prefix: list[str] = [
-            f"{identifier(name)} AS NOT MATERIALIZED ({query.sql})" for name, query in (queries or {}).items()
-        ]
+        prefix: list[str] = []
+        if not hold:
+            prefix += [
+                f"{identifier(name)} AS NOT MATERIALIZED ({query.sql})" for name, query in (queries or {}).items()
+            ]
         bound = {name: value for query in (queries or {}).values() for name, value in query.parameters.items()}
         try:
             for name, value in plan.parameters.items():
                 self._connection.execute(f"SET VARIABLE {identifier(name)} = $1", [value])
             for name, columns in plan.inputs.items():
                 self._bind(name, columns, inputs.get(name, ()))
+            if hold:
+                for name, query in (queries or {}).items():
+                    held = f"CREATE OR REPLACE TEMP TABLE {identifier(name)} AS {query.sql}"
+                    self._connection.execute(held, dict(query.parameters))
             for step in plan.steps:
-                if step.shape == "view" and queries:
+                if step.shape == "view" and prefix:
                     prefix.append(f"{identifier(step.name)} AS NOT MATERIALIZED ({step.sql})")
                 else:
                     self._step(step, ", ".join(prefix), bound, outputs, written, measured)
@@ -89,7 +100,7 @@ class DuckEngine:
             hint = "free disk space or raise engine.memory, then repeat the command"
             raise IncompleteError(_first_line(error), hint=hint) from error
         finally:
-            self._forget(plan)
+            self._forget(plan, queries if hold else ())
         return Results(written, measured)
 
     def columns(self, query: DraftQuery) -> list[str]:
@@ -154,10 +165,10 @@ class DuckEngine:
             select += f" UNION ALL BY NAME {_read_sql(name)}"
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS {select}")
 
-    def _forget(self, plan: Plan) -> None:
+    def _forget(self, plan: Plan, held: Iterable[str] | None = None) -> None:
         """Drop what a finished plan left behind: the next one starts clean, whatever names it uses."""
         views = [step.name for step in plan.steps if step.shape in ("view", "output")] + list(plan.inputs)
-        tables = [step.name for step in plan.steps if step.shape == "table"]
+        tables = [step.name for step in plan.steps if step.shape == "table"] + list(held or ())
         for kind, names in (("VIEW", views), ("TABLE", tables)):
             for name in names:
                 self._connection.execute(f"DROP {kind} IF EXISTS {identifier(name)}")

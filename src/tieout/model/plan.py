@@ -7,7 +7,7 @@ are the plan's `parameters`, read as `getvariable('name')`. Identifiers pass thr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,6 +17,7 @@ Columns = tuple[tuple[str, str], ...]
 
 Row = tuple[object, ...]
 
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
@@ -25,6 +26,19 @@ def identifier(name: str) -> str:
     if not _IDENTIFIER.fullmatch(name):
         raise ValueError(f"not an identifier: {name!r}")
     return f'"{name}"'
+
+
+def words_type(words: Iterable[str]) -> str:
+    """The engine's type for a column of a few known words: written and compared as numbers, read back as text.
+
+    Raises ValueError for anything but letters, digits, underscore and hyphen.
+    """
+    known = sorted(set(words))
+    for word in known:
+        if not _WORD.fullmatch(word):
+            raise ValueError(f"not a word: {word!r}")
+    quoted = ", ".join(f"'{word}'" for word in known)
+    return f"ENUM({quoted})"
 
 
 def columns_sql(columns: Columns) -> str:

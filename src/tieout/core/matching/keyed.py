@@ -7,11 +7,11 @@ the order of arrival: records are ordered by date, instant, id and content.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tieout.core.matching.columns import ALLOCATION_COLUMNS, ITEM_COLUMNS, PAIR_COLUMNS, RECORD_IDENTITY
 from tieout.core.matching.items import Stage
-from tieout.model.plan import Step, columns_sql
+from tieout.model.plan import Step, columns_sql, words_type
 
 _ITEM = columns_sql(ITEM_COLUMNS)
 _SEEN = f"side, {columns_sql(RECORD_IDENTITY)}, occurred_at, currency, fee_minor, open_minor"
@@ -41,34 +41,49 @@ def _admitted_sql(stage: Stage, *, opening: bool) -> str:
     return f"(side, key_{number}) NOT IN (SELECT (side, key) FROM taken_{number})"
 
 
-def pair_steps(stage: Stage, left: str, right: str, *, opening: bool, single: Collection[str] = ()) -> tuple[Step, ...]:
+def pair_steps(
+    stage: Stage,
+    left: str,
+    right: str,
+    *,
+    opening: bool,
+    single: Collection[str],
+    words: Mapping[str, Collection[str]],
+) -> tuple[Step, ...]:
     """One to one, the fast and common case: keys with one record on each side, equal amount and currency.
 
     Reads the views `left` and `right`; writes the output `pairs`; leaves everything else in table `pool_1`.
     Crowded keys are found by an engine hash of the key: a collision only sends a key down the general way. On the
-    sides named in `single` the key is the record's own id, which only further occurrences can repeat.
+    sides named in `single` the key is the record's own id, which only further occurrences can repeat. `words` lists
+    what some text columns of a pair may hold, so that they are written as numbers.
     """
     key = f"key_{stage.number}"
-    crowded = " UNION ".join(
-        f"SELECT hash({key}) AS crowd FROM {side} WHERE occurrence > 0"
-        if side in single
-        else f"SELECT hash({key}) AS crowd FROM {side} WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
-        for side in (left, right)
-    )
+    crowded = [
+        Step(
+            f"crowded_{end}",
+            f"SELECT hash({key}) AS crowd FROM {side} WHERE occurrence > 0"
+            if side in single
+            else f"SELECT hash({key}) AS crowd FROM {side} WHERE {key} IS NOT NULL GROUP BY 1 HAVING count(*) > 1",
+        )
+        for end, side in (("left", left), ("right", right))
+    ]
+    items = ", ".join(f"s.{name}" for name, _ in ITEM_COLUMNS)
     pool = " UNION ALL ".join(
-        f"SELECT {_ITEM} FROM {side} WHERE id_hash NOT IN (SELECT {prefix}_id_hash FROM pairs)"
+        f"SELECT {items} FROM {side} AS s ANTI JOIN pairs AS p ON p.{prefix}_id_hash = s.id_hash"
         for side, prefix in ((left, "left"), (right, "right"))
     )
     return (
-        Step("crowded", crowded),
-        Step("pairs", _pairs_sql(stage, left, right, opening=opening, own_key=left in single), "output"),
+        *crowded,
+        Step("pairs", _pairs_sql(stage, left, right, words, opening=opening, own_key=left in single), "output"),
         Step("pool_1", pool),
     )
 
 
-def _pairs_sql(stage: Stage, left: str, right: str, *, opening: bool, own_key: bool) -> str:
+def _pairs_sql(
+    stage: Stage, left: str, right: str, words: Mapping[str, Collection[str]], *, opening: bool, own_key: bool
+) -> str:
     key = f"key_{stage.number}"
-    alone = f"{key} IS NOT NULL AND hash({key}) NOT IN (SELECT crowd FROM crowded)"
+    alone = f"{key} IS NOT NULL"
     if opening and stage.unique:
         alone += f" AND {_admitted_sql(stage, opening=opening)}"
     equal = "l.open_minor = r.open_minor"
@@ -81,11 +96,13 @@ def _pairs_sql(stage: Stage, left: str, right: str, *, opening: bool, own_key: b
     for end, alias in (("left", "l"), ("right", "r")):
         shown |= {f"{end}_{name}": f"{alias}.{name}" for name, _ in (("side", ""), *RECORD_IDENTITY)}
         shown[f"{end}_minor"] = f"{alias}.open_minor"
+    shown |= {name: f"{shown[name]}::{words_type(known)}" for name, known in words.items()}
     columns = ", ".join(f"{shown[name]} AS {name}" for name, _ in PAIR_COLUMNS if name in shown)
     return f"""
         SELECT {columns}
-        FROM (SELECT * FROM {left} WHERE {alone}) AS l
-        JOIN (SELECT * FROM {right} WHERE {alone}) AS r ON l.{key} = r.{key} AND l.currency = r.currency
+        FROM (SELECT s.* FROM {left} AS s ANTI JOIN crowded_left AS c ON c.crowd = hash(s.{key}) WHERE {alone}) AS l
+        JOIN (SELECT s.* FROM {right} AS s ANTI JOIN crowded_right AS c ON c.crowd = hash(s.{key}) WHERE {alone}) AS r
+            ON l.{key} = r.{key} AND l.currency = r.currency
         WHERE {equal}"""
 
 
@@ -102,9 +119,8 @@ def stage_steps(stage: Stage, sides: Sequence[str], *, opening: bool, more: bool
     number = stage.number
     shared = f"SELECT key_{number} FROM pool_{number} WHERE key_{number} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
     seen = f"""
-        SELECT {_SEEN}, key_{number} AS key FROM pool_{number}
-        WHERE open_minor <> 0 AND key_{number} IN (SELECT key_{number} FROM shared_{number})
-            AND {_admitted_sql(stage, opening=opening)}"""
+        SELECT {_SEEN}, key_{number} AS key FROM pool_{number} SEMI JOIN shared_{number} USING (key_{number})
+        WHERE open_minor <> 0 AND {_admitted_sql(stage, opening=opening)}"""
     steps = [Step(f"shared_{number}", shared), Step(f"seen_{number}", seen)]
     parts: list[str] = []
     remaining = f"seen_{number}"

@@ -24,7 +24,7 @@ def label_steps(reconciliation: ReconciliationConfig, staged: Sequence[Stage], *
         Step("verdicts", _verdicts_sql(staged, len(reconciliation.sides))),
         Step("labels", _labels_sql(reconciliation)),
         Step("crowded_codes", _crowded_codes_sql(opening=opening)),
-        Step("labelled", _labelled_sql(last, opening=opening), "view"),
+        Step("labelled", _labelled_sql(opening=opening), "view"),
     )
 
 
@@ -83,7 +83,7 @@ def _labels_sql(reconciliation: ReconciliationConfig) -> str:
     unexpected = "MISSING_INVOICE" if expects_invoice else "UNEXPECTED_RECORD"
     refund = "l.kind = 'refund' OR (l.kind IN ('charge', 'payment') AND l.open_minor < 0)"
     return f"""
-        SELECT l.side, l.id_hash,
+        SELECT l.side, l.id_hash, l.open_minor,
             CASE WHEN {refund} THEN 'UNAPPLIED_REFUND'
                  WHEN coalesce(v.displaced, false) THEN 'DUPLICATE_RECORD'
                  WHEN coalesce(v.like_matched, false) AND NOT coalesce(v.answer_open, false) THEN 'DUPLICATE_RECORD'
@@ -102,9 +102,12 @@ def _crowded_codes_sql(*, opening: bool) -> str:
     return f"SELECT code FROM labels {fresh} GROUP BY code HAVING count(*) > getvariable('group_over')"
 
 
-def _labelled_sql(last: int, *, opening: bool) -> str:
-    """Open items as they are written. Whether a group stands for one is decided when its break first appears."""
-    item = ", ".join(f"l.{name}" for name, _ in ITEM_COLUMNS)
+def _labelled_sql(*, opening: bool) -> str:
+    """Open items as they are written: items of the first pool with what is left of them now.
+
+    Whether a group stands for one is decided when its break first appears.
+    """
+    item = ", ".join("b.open_minor" if name == "open_minor" else f"l.{name}" for name, _ in ITEM_COLUMNS)
     crowded = "b.code IN (SELECT code FROM crowded_codes)"
     known = "LEFT JOIN carried AS c ON c.side = b.side AND c.id_hash = b.id_hash AND c.code = b.code"
     return f"""
@@ -112,6 +115,6 @@ def _labelled_sql(last: int, *, opening: bool) -> str:
             (l.effective_date + getvariable('grace_days')::INTEGER)::DATE AS due_date,
             {f"coalesce(c.grouped, {crowded})" if opening else crowded} AS grouped,
             getvariable('run')::INTEGER AS run
-        FROM pool_{last} AS l
+        FROM pool_1 AS l
         JOIN labels AS b ON b.side = l.side AND b.id_hash = l.id_hash
         {known if opening else ""}"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tieout.core.matching.columns import (
     ALLOCATION_COLUMNS,
     CLOSED_ITEM_COLUMNS,
@@ -16,6 +18,7 @@ from tieout.core.matching.opening import first_pool_steps, next_pool_steps, sour
 from tieout.core.matching.proof import delta_steps, hash_steps, proof_steps
 from tieout.core.versions import CONTESTED_COLUMNS
 from tieout.model.configuration import ReconciliationConfig
+from tieout.model.money import EXPONENTS
 from tieout.model.plan import Columns, Plan, Step, columns_sql
 from tieout.model.record import RECORD_COLUMNS
 
@@ -45,9 +48,9 @@ def match_plan(
     steps = list(next_pool_steps(reconciliation, renewed=renewed) if opening else first_pool_steps(reconciliation))
     if paired:
         steps += taken_steps(staged[0], opening=opening)
-        steps += pair_steps(
-            staged[0], "side_0", "side_1", opening=opening, single=_own_id_sides(reconciliation, staged[0])
-        )
+        single = _own_id_sides(reconciliation, staged[0])
+        words = _pair_words(reconciliation)
+        steps += pair_steps(staged[0], "side_0", "side_1", opening=opening, single=single, words=words)
     else:
         union = " UNION ALL ".join(f"SELECT * FROM side_{place}" for place in range(len(names)))
         steps.append(Step("pool_1", union))
@@ -71,6 +74,14 @@ def match_plan(
     for stage in staged:
         parameters |= {f"fee_side_{stage.number}": stage.fee, f"unique_{stage.number}": list(stage.unique)}
     return Plan(tuple(steps), parameters, _inputs(reconciliation, opening=opening))
+
+
+def _pair_words(reconciliation: ReconciliationConfig) -> dict[str, Collection[str]]:
+    """What the columns of a pair that hold a few words may say."""
+    words: dict[str, Collection[str]] = {"currency": EXPONENTS}
+    for end, side in zip(("left", "right"), reconciliation.sides, strict=True):
+        words |= {f"{end}_side": [side.name], f"{end}_source": [side.source], f"{end}_kind": side.kinds}
+    return words
 
 
 def _own_id_sides(reconciliation: ReconciliationConfig, stage: Stage) -> list[str]:

@@ -332,12 +332,6 @@ def test_mended_rules_apply_to_open_items(make_company: Any, company_configurati
     assert company.run().open_items == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="close_of_batch resolves findings by the batch they were first seen in; an open item whose record another "
-    "batch says too is not touched by the next run, so its finding stays resolved. A run over withdrawn batches should "
-    "look at all single breaks (complete=True), as slices do",
-)
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_a_finding_outlives_one_of_its_batches(company: Any, records: Any, version: str) -> None:
     """A record that two deliveries say is still open when one of them is withdrawn, and so is its finding."""

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from tieout.adapters.raw import sha256_of, sync_directory, sync_file
 from tieout.adapters.store.tables import batches, intents, parts
@@ -25,6 +26,7 @@ from tieout.model.clock import instant_text
 from tieout.model.dataset import SEGMENT_BYTES, DraftPart
 from tieout.model.errors import IncompleteError
 
+_CHUNK = 500
 INTENT_LEASE = timedelta(hours=6)
 """How long an operation may take before its files count as abandoned even if its process cannot be asked."""
 
@@ -171,10 +173,14 @@ def sweep(connection: Connection, workspace: str, parts_directory: Path, now: da
     """Remove what ended or abandoned operations left behind and no visible part needs. Returns what was removed."""
     if not parts_directory.is_dir():
         return []
-    present = {entry.name for entry in os.scandir(parts_directory) if entry.is_dir()}
+    present = sorted(entry.name for entry in os.scandir(parts_directory) if entry.is_dir())
     removed = []
-    query = select(intents).where(intents.c.workspace == workspace, intents.c.intent.in_(sorted(present)))
-    for row in connection.execute(query).all():
+    rows: list[Row[*tuple[Any, ...]]] = []
+    for start in range(0, len(present), _CHUNK):
+        names = present[start : start + _CHUNK]
+        query = select(intents).where(intents.c.workspace == workspace, intents.c.intent.in_(names))
+        rows += connection.execute(query).all()
+    for row in rows:
         if row.ended_at is None and row.expires_at > instant_text(now) and owner_alive(row.owner):
             continue
         directory = parts_directory / row.path

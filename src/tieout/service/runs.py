@@ -225,7 +225,10 @@ def _decide(
     """Execute the plan over the ground's inputs, writing outputs into a directory."""
     opening = ground.opening_run is not None
     renewed = bool(ground.manifest.settings.get("renewed"))
-    plan = match_plan(config, run, opening=opening, complete=ground.open_slices > 0, renewed=renewed)
+    # A withdrawal closes findings of its batch; where another batch says the same record, they must come back.
+    withdrawn = not {ref.batch for ref in ground.manifest.accepted}.issuperset(ground.manifest.changed)
+    complete = ground.open_slices > 0 or withdrawn
+    plan = match_plan(config, run, opening=opening, complete=complete, renewed=renewed)
     with unit.read() as connection:
         inputs = paths_of(unit, connection, ground.inputs)
     outputs = {name: directory / f"{dataset}.parquet" for name, dataset in OUTPUTS.items()}

@@ -97,7 +97,7 @@ def _share(records: Sequence[Record], match: Any) -> None:
             (record for record in own if record.minor * sign > 0),
             key=lambda record: (abs(record.minor), _First(record)),
         )
-        if abs(bearer.minor) <= gap:
+        if abs(bearer.minor) < gap:
             return
         shares += [(record, record.minor - sign * gap * (record is bearer)) for record in own]
     match(shares)

@@ -255,7 +255,7 @@ def _partial_sql(stage: Stage, remaining: str) -> str:
             FROM eligible AS e JOIN sums AS g ON e.key = g.key AND e.currency = g.currency
             WHERE sign(sum_0) * sign(sum_1) > 0
         ), fitting AS (
-            SELECT *, bool_and(one_sign OR NOT larger OR size_rank > 1 OR abs(open_minor) > gap)
+            SELECT *, bool_and(one_sign OR NOT larger OR size_rank > 1 OR abs(open_minor) >= gap)
                 OVER (PARTITION BY key, currency) AS fits,
                 CASE WHEN one_sign THEN greatest(0, least(reach, ceiling) - (reach - abs(open_minor)))
                      WHEN larger AND size_rank = 1 THEN abs(open_minor) - gap

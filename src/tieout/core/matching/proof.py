@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from tieout.core.matching.columns import CLOSED_ITEM_COLUMNS, OPEN_ITEM_COLUMNS
+from tieout.model.finding import Code
 from tieout.model.plan import Row, Step, columns_sql
 from tieout.model.run import ProofLine
 
 _SAME_ITEM = ("open_minor", "amount_minor", "digest_a", "digest_b", "code", "other_minor", "other_id", "due_date",
               "key_1", "key_2", "key_3", "key_4", "grouped")  # fmt: skip
+_PLACES = " ".join(f"WHEN '{code}' THEN {place}" for place, code in enumerate(Code, start=1))
+_CODE = f"CASE code {_PLACES} END"
 _LOW = "({0} % 2147483648)"
 _HIGH = "(({0} // 2147483648) % 2147483648)"
 
@@ -92,7 +95,7 @@ def hash_steps(*, opening: bool, paired: bool) -> tuple[Step, ...]:
             "settled",
             f"{_LOW.format('digest_a')} * {_LOW.format('abs(open_minor)')}",
             f"{_HIGH.format('digest_b')} * {_LOW.format('abs(coalesce(other_minor, 0))')}"
-            f" + {_HIGH.format('digest_a')} * (length(code) + ascii(code))",
+            f" + {_HIGH.format('digest_a')} * {_CODE}",
         )
     )
     if opening:

@@ -104,11 +104,6 @@ def test_a_bad_row_does_not_stop_the_others(company: Any, tmp_path: Path) -> Non
     assert all(row.reason for row in report.quarantined)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="tabular: whether ids are derived is guessed from the first 2,000 rows, so a row without id is accepted "
-    "under a derived id or quarantined depending on where in the file it stands",
-)
 def test_a_row_without_id_fares_alike_anywhere(make_company: Any, records: Any) -> None:
     """What becomes of a row does not depend on its place among others."""
     rows = [records.invoice(n, "1.00") for n in range(2_100)]

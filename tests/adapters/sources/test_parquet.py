@@ -63,7 +63,7 @@ def test_columns_are_recognised_and_numbers_stay_exact(tmp_path: Path) -> None:
         },
         {"line": 3, "kind": "payment", "attributes": '{"balance":"3"}'},
     ]  # fmt: skip
-    assert reading.derived_ids is True
+    assert reading.derived_ids is False
     assert reading.inferred["amount"].startswith("column 'amount'")
 
 

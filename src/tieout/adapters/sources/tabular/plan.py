@@ -75,13 +75,11 @@ def plan_drafts(table: Table, options: SourceOptions) -> Plan:
     origins = {**inferred.origins, **declared.origins}
     writer = _Writer(table, options, hints)
     selected = writer.select(origins, declared, inferred)
-    native_id = origins.get("native_id")
-    cells = [cell for column in native_id.columns for cell in column.cells] if native_id else []
     return Plan(
         sql=writer.query(selected),
         parameters={**table.parameters, **writer.bindings.values},
         inferred={key: value for key, value in inferred.said.items() if key not in declared.origins},
-        derived_ids=native_id is None or any(not cell.strip() for cell in cells),
+        derived_ids="native_id" not in origins,  # where ids are mapped, a row without one is quarantined, anywhere
     )
 
 

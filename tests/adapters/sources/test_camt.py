@@ -11,6 +11,7 @@ from textwrap import dedent
 
 import pytest
 
+from tieout.adapters.sources import drafting
 from tieout.adapters.sources.camt import entry as camt_entry
 from tieout.adapters.sources.camt import source as camt
 from tieout.adapters.sources.camt.fields import day_of, instant_of
@@ -363,7 +364,7 @@ class TestRefusals:
 
 
 def test_chunks_stream_before_a_break_further_on(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camt, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(drafting, "CHUNK_ROWS", 2)
     path = write("<Document><BkToCstmrStmt><Stmt>" + entry() * 5_000 + "</Broken>")
     chunks = camt.SOURCE.read(path, SourceOptions()).drafts
     assert isinstance(chunks, Iterator)

@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import pytest
 
-from tieout.adapters.sources import catalogue
+from tieout.adapters.sources import catalogue, drafting
 from tieout.adapters.sources.mt940 import source as mt940
 from tieout.adapters.sources.mt940 import statement as mt940_statement
 from tieout.adapters.sources.mt940.fields import read_balance
@@ -352,6 +352,7 @@ class TestRefusals:
 
 def test_chunks_stream(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mt940, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(drafting, "CHUNK_ROWS", 2)
     drafts = mt940.SOURCE.read(write(HEAD + ENTRY * 5), SourceOptions()).drafts
     assert isinstance(drafts, Iterator)
     assert [len(chunk["line"]) for chunk in drafts] == [2, 2, 1]
@@ -359,6 +360,7 @@ def test_chunks_stream(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_entries_wait_for_their_currency_in_bounded_number(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mt940, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(drafting, "CHUNK_ROWS", 2)
     rows, reading = read(write(":20:S\n" + ENTRY * 3 + ":62F:C260302EUR3,\n"))
     assert [row.get("currency") for row in rows] == [None, None, "EUR"]
     assert (reading.statements[0].sum, reading.statements[0].lines) == ("3.00", 3)

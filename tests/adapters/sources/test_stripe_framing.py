@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from tieout.adapters.sources import drafting
 from tieout.adapters.sources.stripe import framing as stripe_json
 from tieout.adapters.sources.stripe import source as stripe
 from tieout.model.errors import InputError
@@ -149,7 +150,7 @@ class TestFraming:
         assert [one.line for one in reading.rejections] == [1]
 
     def test_chunks_are_bounded(self, write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(stripe, "CHUNK_ROWS", 2)
+        monkeypatch.setattr(drafting, "CHUNK_ROWS", 2)
         chunks = stripe.SOURCE.read(write([self.charge] * 5), SourceOptions()).drafts
         assert isinstance(chunks, Iterator)
         assert [len(chunk["line"]) for chunk in chunks] == [2, 2, 1]

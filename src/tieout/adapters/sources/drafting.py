@@ -1,5 +1,5 @@
-"""What the text formats of bank statements share (OFX, QIF, BAI2): text whose bytes may be damaged, exact sums, and
-drafts gathered into chunks. Nothing here knows a format.
+"""What formats share: drafts gathered into chunks, text whose bytes may be damaged, exact sums. Nothing here knows a
+format.
 """
 
 from __future__ import annotations

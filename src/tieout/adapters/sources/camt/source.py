@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from tieout.adapters.sources.camt.entry import Draft, EntryReader
 from tieout.adapters.sources.camt.fields import local_name
 from tieout.adapters.sources.camt.statement import StatementReader
+from tieout.adapters.sources.drafting import chunks
 from tieout.model.errors import InputError, Place
-from tieout.model.reading import CHUNK_ROWS, DraftChunk, Reading, SourceOptions
-from tieout.model.record import DRAFT_COLUMNS
+from tieout.model.reading import Reading, SourceOptions
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
@@ -30,8 +30,6 @@ EVENT_TAGS = tuple(f"{{*}}{name}" for name in (*STATEMENT_TAGS, "Bal", "Ntry", "
 HELD_BYTES = 64 * 1024 * 1024
 """Most bytes of a document between two statements, entries or transaction details: what is held at one time."""
 
-CHUNK_CHARACTERS = 16 * 1024 * 1024
-"""A chunk ends early when its attributes reach this length: batch entries may carry thousands of references."""
 
 _MESSAGE_NAME = re.compile(r"camt\.05[234](\.[0-9]{3}\.[0-9]{2})?")
 _CONTAINER = re.compile(r"<([A-Za-z_][\w.-]*:)?BkToCstmr(Stmt|AcctRpt|DbtCdtNtfctn)\b")
@@ -61,7 +59,7 @@ class CamtSource:
             message = _MESSAGE_NAME.search(_head_text(file.read(4_096)))
         reading = Reading(format=self.name, drafts=iter(()), derived_ids=True)
         reading.inferred["message"] = message.group() if message else "camt, version not stated"
-        reading.drafts = _chunks(_drafts(path, reading))
+        reading.drafts = chunks(_drafts(path, reading))
         return reading
 
 
@@ -186,30 +184,6 @@ def _is_done(earlier: Element, before: Element) -> bool:
     if name in STATEMENT_TAGS:
         return local_name(earlier) != "GrpHdr"
     return name == "TxDtls" and local_name(earlier) == "TxDtls"
-
-
-def _chunks(drafts: Iterator[Draft]) -> Iterator[DraftChunk]:
-    """Gather drafts into columns, CHUNK_ROWS or CHUNK_CHARACTERS of attributes at a time."""
-    rows: list[Draft] = []
-    characters = 0
-    for draft in drafts:
-        rows.append(draft)
-        characters += len(draft[1].get("attributes") or "")
-        if len(rows) == CHUNK_ROWS or characters > CHUNK_CHARACTERS:
-            yield _columns(rows)
-            rows, characters = [], 0
-    if rows:
-        yield _columns(rows)
-
-
-def _columns(rows: list[Draft]) -> DraftChunk:
-    """Rows turned into columns; a column that is None throughout is left out."""
-    chunk: dict[str, list[str | None] | list[int]] = {"line": [line for line, _ in rows]}
-    for column in DRAFT_COLUMNS:
-        values = [columns.get(column) for _, columns in rows]
-        if any(value is not None for value in values):
-            chunk[column] = values
-    return chunk
 
 
 SOURCE = CamtSource()

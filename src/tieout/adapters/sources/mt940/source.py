@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tieout.adapters.sources.csv.encoding import detect_encoding
+from tieout.adapters.sources.drafting import CHUNK_CHARACTERS, chunks
 from tieout.adapters.sources.mt940.fields import TAG, is_wrapped_time
 from tieout.adapters.sources.mt940.statement import Columns, Entry, EntryDraft, HeldText, StatementReader, read_entry
 from tieout.model.errors import InputError, Place
-from tieout.model.reading import CHUNK_ROWS, DraftChunk, Reading, SourceOptions
-from tieout.model.record import DRAFT_COLUMNS, Rejection
+from tieout.model.reading import CHUNK_ROWS, Reading, SourceOptions
+from tieout.model.record import Rejection
 
 SETTINGS = ("encoding",)
 INFORMATION_TAGS = ("86", "NS")
@@ -29,8 +30,6 @@ OPENING_TAGS = ("13", "25", "28", "34", "60")
 LINE_CHARACTERS = 65_536
 """Length up to which a line is held; SWIFT allows 65 characters. What is left out is counted in the entry."""
 
-CHUNK_CHARACTERS = 16 * 1024 * 1024
-"""A chunk ends early when its attributes reach this length."""
 
 Draft = tuple[int, Columns]
 
@@ -83,7 +82,7 @@ class Mt940Source:
         reading.inferred["message"] = _message(path)
         if declared is None:
             reading.inferred["encoding"] = f"{encoding.name}: {encoding.evidence}"
-        reading.drafts = _chunks(_drafts(path, encoding.name, options, reading))
+        reading.drafts = chunks(_drafts(path, encoding.name, options, reading))
         return reading
 
 
@@ -254,30 +253,6 @@ class _Walk:
             yield from self._release(statement, statement.assumed_currency)
             self._reading.statements.append(statement.finish())
             self._unread_balances += statement.unread_balances
-
-
-def _chunks(drafts: Iterator[Draft]) -> Iterator[DraftChunk]:
-    """Gather drafts into columns, CHUNK_ROWS or CHUNK_CHARACTERS of attributes at a time."""
-    rows: list[Draft] = []
-    characters = 0
-    for draft in drafts:
-        rows.append(draft)
-        characters += len(draft[1].get("attributes") or "")
-        if len(rows) == CHUNK_ROWS or characters > CHUNK_CHARACTERS:
-            yield _columns(rows)
-            rows, characters = [], 0
-    if rows:
-        yield _columns(rows)
-
-
-def _columns(rows: list[Draft]) -> DraftChunk:
-    """Rows turned into columns; a column that is None throughout is left out."""
-    chunk: dict[str, list[str | None] | list[int]] = {"line": [line for line, _ in rows]}
-    for column in DRAFT_COLUMNS:
-        values = [columns.get(column) for _, columns in rows]
-        if any(value is not None for value in values):
-            chunk[column] = values
-    return chunk
 
 
 SOURCE = Mt940Source()

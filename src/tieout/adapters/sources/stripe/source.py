@@ -14,11 +14,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tieout.adapters.sources.drafting import chunks
 from tieout.adapters.sources.stripe.fields import Context, Fault
 from tieout.adapters.sources.stripe.framing import Found, find_objects
 from tieout.adapters.sources.stripe.objects import ID_PREFIXES, READERS, Columns, drafts_of, type_of
-from tieout.model.reading import CHUNK_ROWS, DraftChunk, Reading, SourceOptions
-from tieout.model.record import DRAFT_COLUMNS, Rejection
+from tieout.model.reading import Reading, SourceOptions
+from tieout.model.record import Rejection
 
 Draft = tuple[int, Columns]
 
@@ -35,7 +36,6 @@ _LIST = re.compile(r'"url"\s*:\s*"/v1/')
 _GROUP = re.compile(r'"(' + "|".join(READERS) + r')s"\s*:\s*[\[{]')
 _ID = re.compile(r'"id"\s*:\s*"(' + "|".join(ID_PREFIXES) + r")_[A-Za-z0-9]")
 _LONG_ID = re.compile(r'"id"\s*:\s*"(ch|cus|pi|py|pyr|dp|du|cn)_[A-Za-z0-9]{14}')
-_CHUNK_CHARACTERS = 16 * 1024 * 1024
 
 
 class StripeSource:
@@ -72,7 +72,7 @@ class StripeSource:
         becomes a Rejection. `inferred` says how the file was framed, and whether it is only one page of a list.
         """
         reading = Reading(format=self.name, drafts=iter(()))
-        reading.drafts = _chunks(_drafts(path, options, reading))
+        reading.drafts = chunks(_drafts(path, options, reading))
         return reading
 
 
@@ -110,30 +110,6 @@ def _with_payouts(
             if isinstance(identifier, str) and isinstance(currency, str):
                 currencies[identifier] = currency
     yield from held
-
-
-def _chunks(drafts: Iterator[Draft]) -> Iterator[DraftChunk]:
-    """Gather drafts into columns, CHUNK_ROWS or _CHUNK_CHARACTERS of attributes at a time."""
-    rows: list[Draft] = []
-    characters = 0
-    for draft in drafts:
-        rows.append(draft)
-        characters += len(draft[1].get("attributes") or "")
-        if len(rows) == CHUNK_ROWS or characters > _CHUNK_CHARACTERS:
-            yield _columns(rows)
-            rows, characters = [], 0
-    if rows:
-        yield _columns(rows)
-
-
-def _columns(rows: list[Draft]) -> DraftChunk:
-    """Rows turned into columns; a column that is None throughout is left out."""
-    chunk: dict[str, list[str | None] | list[int]] = {"line": [line for line, _ in rows]}
-    for column in DRAFT_COLUMNS:
-        values = [columns.get(column) for _, columns in rows]
-        if any(value is not None for value in values):
-            chunk[column] = values
-    return chunk
 
 
 SOURCE = StripeSource()

@@ -114,6 +114,9 @@ def _look(unit: Unit, configuration: Configuration, source: SourceConfig, name: 
         customers = source.declares_customers and source.name != configuration.identity.canonical_source
         known = known_customers(connection, unit.workspace, source.name) if customers else []
         framed = [dict(row._mapping) for row in connection.execute(_statements_query(unit.workspace, source.name))]
+    gaps = statement_gaps(name, source.name, framed)
+    if not wanted["contested"] and not customers:
+        return gaps  # an id said twice would be contested: the records need not be read
     plan = check_plan(customers=customers, group_over=GROUP_OVER)
     with (
         tempfile.TemporaryDirectory(prefix="tieout-") as scratch,
@@ -123,7 +126,7 @@ def _look(unit: Unit, configuration: Configuration, source: SourceConfig, name: 
         queries = {"known": ids_query(known, Path(scratch) / "known.jsonl")}
         measured = engine.run(plan, paths, outputs, queries).measured
     drafts = source_drafts(name, source.name, measured["singles"], measured["crowds"], day)
-    return drafts + statement_gaps(name, source.name, framed)
+    return drafts + gaps
 
 
 def _statements_query(workspace: str, source: str) -> Select[*tuple[Any, ...]]:

@@ -1,1 +1,0 @@
-"""Ready reconciliations, one folder a use case: configuration, sample, expected result."""

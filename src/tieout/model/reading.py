@@ -51,8 +51,6 @@ class Reading:
 
     `drafts` is a DraftQuery or an iterator of chunks. `inferred` says in plain words what the reader concluded by
     itself (delimiter, encoding, date order, columns …). `derived_ids` tells that some drafts carry no native id.
-    `rejects_query` gives (line, field, reason, text) of rows the engine itself could not split, to be run on the
-    same connection after the drafts.
     """
 
     format: str
@@ -61,7 +59,6 @@ class Reading:
     statements: list[Statement] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     derived_ids: bool = False
-    rejects_query: DraftQuery | None = None
 
 
 class Source(Protocol):

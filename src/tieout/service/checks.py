@@ -15,16 +15,24 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
 from tieout.adapters.spool import ids_query
-from tieout.adapters.store.tables import batches, idempotency, key_map_versions, statements
+from tieout.adapters.store.tables import batches, idempotency, statements
 from tieout.core.checks import check_plan, source_drafts, statement_gaps
 from tieout.core.findings import FindingDraft
 from tieout.model.audit import Actor
 from tieout.model.configuration import Configuration, SourceConfig
 from tieout.model.errors import UsageError
-from tieout.service.datasets import PartNames, batch_refs, known_customers, paths_of, record_parts
+from tieout.service.datasets import (
+    PartNames,
+    batch_refs,
+    deliveries_of,
+    key_map_version,
+    known_customers,
+    paths_of,
+    record_parts,
+)
 from tieout.service.projection import Occasion, Projected, close_absent, due_query, open_due, project
 from tieout.service.staging import engine_for
 from tieout.service.unit import Unit
@@ -90,13 +98,9 @@ def check_source(
 
 def _ground_digest(connection: Connection, workspace: str, configuration: Configuration, source: SourceConfig) -> str:
     """What a check's answer depends on: the source's batches and their readings, the key map and the declarations."""
-    query = select(
-        func.count(), func.max(batches.c.batch), func.sum(batches.c.reading), func.max(batches.c.withdrawn_at)
-    ).where(batches.c.workspace == workspace, batches.c.source == source.name)
-    version = connection.scalar(
-        select(func.max(key_map_versions.c.version)).where(key_map_versions.c.workspace == workspace)
-    )
-    ground = [*connection.execute(query).one(), version, source.declares_customers, configuration.identity.key_map]
+    seen = deliveries_of(connection, workspace, source.name)
+    version = key_map_version(connection, workspace)
+    ground = [*seen, version, source.declares_customers, configuration.identity.key_map]
     return hashlib.sha256(json.dumps(ground, default=str).encode()).hexdigest()[:32]
 
 

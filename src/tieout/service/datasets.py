@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from tieout.adapters import parts as part_store
-from tieout.adapters.store.tables import batches, key_map, parts
+from tieout.adapters.store.tables import batches, key_map, key_map_versions, parts
 from tieout.model.run import BatchRef
 from tieout.service.unit import Unit
 
@@ -45,6 +45,20 @@ def batch_refs(connection: Connection, workspace: str, sources: Collection[str])
         BatchRef(row.batch, row.source, row.accepted + row.superseding + row.stale, f"{row.digest_a}:{row.digest_b}")
         for row in connection.execute(query)
     )
+
+
+def deliveries_of(connection: Connection, workspace: str, source: str) -> tuple[object, ...]:
+    """What differs whenever a source's batches were added to, read again or withdrawn: to be compared, not read."""
+    query = select(
+        func.count(), func.max(batches.c.batch), func.sum(batches.c.reading), func.max(batches.c.withdrawn_at)
+    ).where(batches.c.workspace == workspace, batches.c.source == source)
+    return tuple(connection.execute(query).one())
+
+
+def key_map_version(connection: Connection, workspace: str) -> int:
+    """The version of the key map; 0 before the first."""
+    versions = select(func.max(key_map_versions.c.version)).where(key_map_versions.c.workspace == workspace)
+    return connection.scalar(versions) or 0
 
 
 def changed_batches(now: Sequence[BatchRef], before: Sequence[BatchRef]) -> tuple[int, ...]:

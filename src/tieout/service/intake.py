@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert
 
 from tieout.adapters import parts as part_store
 from tieout.adapters.engine.duckdb import DuckEngine
@@ -24,6 +24,7 @@ from tieout.model.configuration import Configuration, SourceConfig
 from tieout.model.errors import ConflictError, IncompleteError, InputError, Place, UsageError
 from tieout.model.record import Rejection, Statement
 from tieout.service.classing import Classified, classify, keep_options, prior_paths, write_batch
+from tieout.service.datasets import deliveries_of
 from tieout.service.staging import ReadingOptions, Staged, engine_for, quarantine_rows, refusal, stage_file
 from tieout.service.unit import Unit
 
@@ -129,7 +130,8 @@ class _Ingestion:
             "raw_bytes": size,
             "options_digest": options.digest,
         }
-        seen = self._snapshot()
+        with self.unit.read() as connection:
+            seen = self._deliveries(connection)
         with engine_for(self.configuration.engine, self.unit.cache_directory / "spill") as engine:
             try:
                 kept = raw_path(self.unit.raw_directory, sha256)
@@ -142,7 +144,7 @@ class _Ingestion:
             classified = classify(engine, staged, self._prior(), batch, directory)
             settled = part_store.settle(classified.drafts)
             with self.unit.change(self.actor, "batch.accept") as change:
-                if self._snapshot(change.connection) != seen:
+                if self._deliveries(change.connection) != seen:
                     raise ConflictError("another process took in this source at the same time", hint="repeat the call")
                 keep_options(change, options)
                 write_batch(change, {**header, "format": staged.format, "state": "accepted"}, staged, classified)
@@ -159,15 +161,9 @@ class _Ingestion:
         with self.unit.read() as connection:
             return prior_paths(self.unit, connection, self.source.name)
 
-    def _snapshot(self, connection: Connection | None = None) -> tuple[object, ...]:
-        """What must not have moved between classifying and committing: the source's batches and their states."""
-        query = select(
-            func.count(), func.max(batches.c.batch), func.sum(batches.c.reading), func.max(batches.c.withdrawn_at)
-        ).where(batches.c.workspace == self.unit.workspace, batches.c.source == self.source.name)
-        if connection is not None:
-            return tuple(connection.execute(query).one())
-        with self.unit.read() as reading:
-            return tuple(reading.execute(query).one())
+    def _deliveries(self, connection: Connection) -> tuple[object, ...]:
+        """What must not have moved between classifying and committing."""
+        return deliveries_of(connection, self.unit.workspace, self.source.name)
 
     def _refuse(self, intent: str, header: Mapping[str, object], reason: str) -> None:
         """Record that a delivery was refused, so that it is seen and audited."""

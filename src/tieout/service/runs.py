@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from tieout import __version__
 from tieout.adapters import parts as part_store
-from tieout.adapters.store.tables import heads, key_map_versions, parts, proofs, runs, slices
+from tieout.adapters.store.tables import heads, parts, proofs, runs, slices
 from tieout.core.checks import dispute_draft, dispute_fingerprint, dispute_is_over, disputes_plan
 from tieout.core.config.parsing import rules_digest
 from tieout.core.findings import FindingDraft, draft_of_break, group_drafts
@@ -32,7 +32,16 @@ from tieout.model.errors import ConflictError, IncompleteError, UsageError
 from tieout.model.finding import Kind
 from tieout.model.plan import Results, Row
 from tieout.model.run import Manifest, ProofLine
-from tieout.service.datasets import EARLIER, PartNames, batch_refs, changed_batches, paths_of, record_parts, run_parts
+from tieout.service.datasets import (
+    EARLIER,
+    PartNames,
+    batch_refs,
+    changed_batches,
+    key_map_version,
+    paths_of,
+    record_parts,
+    run_parts,
+)
 from tieout.service.projection import Occasion, Projected, close_absent, converge, due_query, open_due, project
 from tieout.service.run_records import COUNTS, FIGURES, load_manifest, load_proof
 from tieout.service.staging import engine_for
@@ -131,9 +140,6 @@ def _ground(unit: Unit, connection: Connection, config: ReconciliationConfig, da
     refs = batch_refs(connection, workspace, watched)
     changed = changed_batches(refs, before.accepted if before else ())
     renewed = before is not None and before.rules_digest != rules_digest(config)
-    version = connection.scalar(
-        select(func.max(key_map_versions.c.version)).where(key_map_versions.c.workspace == workspace)
-    )
     manifest = Manifest(
         reconciliation=config.name,
         rules_digest=rules_digest(config),
@@ -141,7 +147,7 @@ def _ground(unit: Unit, connection: Connection, config: ReconciliationConfig, da
         accepted=refs,
         changed=changed,
         as_of=day,
-        key_map_version=version or 0,
+        key_map_version=key_map_version(connection, workspace),
         code_version=__version__,
         settings={"renewed": True} if renewed else {},
     )

@@ -135,7 +135,6 @@ def stage_file(
         staged_path = directory / "staged.parquet"
         small = path.stat().st_size < _HELD_BYTES
         engine.run(plan, {}, {"staged": staged_path}, {DRAFTS: query}, hold=small)
-        rejections = (*reading.rejections, *_engine_rejections(engine, reading))
     except InputError as error:
         raise _renamed(error, shown_name) from error
     except UnicodeDecodeError as error:
@@ -144,17 +143,7 @@ def stage_file(
         raise InputError("the text is not in the declared encoding", hint=hint, place=place) from error
     finally:
         (directory / "spool.jsonl").unlink(missing_ok=True)
-    return _measured(engine, source.contract, staged_path, reading, rejections)
-
-
-def _engine_rejections(engine: DuckEngine, reading: Reading) -> list[Rejection]:
-    """What the engine could not split while it read the drafts."""
-    if reading.rejects_query is None:
-        return []
-    return [
-        Rejection(None if line is None else int(str(line)), str(field), str(reason), str(text or ""))
-        for line, field, reason, text in engine.fetch(reading.rejects_query)
-    ]
+    return _measured(engine, source.contract, staged_path, reading)
 
 
 def _renamed(error: InputError, shown_name: str) -> InputError:
@@ -163,9 +152,7 @@ def _renamed(error: InputError, shown_name: str) -> InputError:
     return InputError(error.message, hint=error.hint, place=place, code=error.code)
 
 
-def _measured(
-    engine: DuckEngine, contract: Contract, path: Path, reading: Reading, rejections: Sequence[Rejection]
-) -> Staged:
+def _measured(engine: DuckEngine, contract: Contract, path: Path, reading: Reading) -> Staged:
     measured = engine.run(staged_measures(), {"staged": [path]}, {}).measured
     totals: dict[bool, list[Total]] = {False: [], True: []}
     for faulty, currency, rows, amount in measured["totals"]:
@@ -175,7 +162,7 @@ def _measured(
     faulty_rows = sum(total.rows for total in totals[True])
     kinds = [str(row[0]) for row in measured["kinds"]]
     missing = _missing(engine, contract, path)
-    violations = _violations(contract, kinds, totals[False], missing, good, faulty_rows + len(rejections))
+    violations = _violations(contract, kinds, totals[False], missing, good, faulty_rows + len(reading.rejections))
     return Staged(
         path=path,
         format=reading.format,
@@ -185,7 +172,7 @@ def _measured(
         totals=tuple(totals[False]),
         faulty_totals=tuple(totals[True]),
         digests=(first, second),
-        rejections=tuple(rejections),
+        rejections=tuple(reading.rejections),
         statements=tuple(reading.statements),
         inferred=dict(reading.inferred),
         violations=violations,

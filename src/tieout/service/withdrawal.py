@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from tieout.adapters import parts as part_store
 from tieout.adapters.engine.duckdb import DuckEngine
@@ -28,6 +28,7 @@ from tieout.model.audit import Actor
 from tieout.model.configuration import Configuration
 from tieout.model.errors import ConflictError, IncompleteError, UsageError
 from tieout.service.classing import Classified, classify, prior_paths, write_counts
+from tieout.service.datasets import deliveries_of
 from tieout.service.projection import close_of_batch
 from tieout.service.staging import ReadingOptions, Staged, engine_for, stage_file
 from tieout.service.unit import Change, Unit
@@ -63,7 +64,7 @@ def supersede(unit: Unit, configuration: Configuration, batch: int, actor: Actor
         raise UsageError("a withdrawal needs a reason", hint="say it with --reason")
     with unit.read() as connection:
         row = _batch(connection, unit.workspace, batch)
-        seen = _snapshot(connection, unit.workspace, row.source)
+        seen = deliveries_of(connection, unit.workspace, row.source)
         affected = _affected(connection, unit.workspace, batch)
         prior = prior_paths(unit, connection, row.source, without={batch, *affected})
     with unit.bookkeeping("supersede") as connection:
@@ -74,7 +75,7 @@ def supersede(unit: Unit, configuration: Configuration, batch: int, actor: Actor
         again = [_Reader(unit, engine, directory, prior).read(number) for number in affected]
     settled = part_store.settle(draft for one in again for draft in one.classified.drafts)
     with unit.change(actor, "batch.withdraw") as change:
-        if _snapshot(change.connection, unit.workspace, row.source) != seen:
+        if deliveries_of(change.connection, unit.workspace, row.source) != seen:
             raise ConflictError(f"{row.source} changed in between", hint="repeat the command")
         _withdraw(change, batch, reason)
         for one in again:
@@ -102,13 +103,6 @@ def _batch(connection: Connection, workspace: str, batch: int) -> Row[*tuple[Any
     if row.state != "accepted":
         raise UsageError(f"batch {batch} is {row.state}, not accepted", hint="only accepted batches can be withdrawn")
     return row
-
-
-def _snapshot(connection: Connection, workspace: str, source: str) -> tuple[object, ...]:
-    query = select(
-        func.count(), func.max(batches.c.batch), func.sum(batches.c.reading), func.max(batches.c.withdrawn_at)
-    ).where(batches.c.workspace == workspace, batches.c.source == source)
-    return tuple(connection.execute(query).one())
 
 
 def _affected(connection: Connection, workspace: str, batch: int) -> list[int]:
